@@ -1,0 +1,132 @@
+"""The command line: `nst-teach PHOTO STYLE -o OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nst_teach import objective, optimizers, samples, transfer
+from nst_teach.images import ImageError
+from nst_teach.networks import NETWORK_VARIABLE, load_network
+
+EXIT_BAD_INPUT = 2
+EXIT_STOPPED = 3
+EXIT_INTERRUPTED = 130  # the shell's convention for Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one transfer; returns the exit status."""
+    arguments = parser().parse_args(argv)
+    try:
+        result = _run(arguments)
+    except (ValueError, transfer.TransferError) as error:
+        print(f"nst-teach: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    print(f"{arguments.output}: {result}")
+    if result.stopped:
+        print(f"nst-teach: stopped early: {result.stopped}", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped == "interrupted" else EXIT_STOPPED
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> transfer.Result:
+    _check_output(arguments.output)
+    network = load_network(
+        arguments.network,
+        weights=arguments.weights,
+        pooling=arguments.pooling,
+        device=arguments.device,
+    )
+    result = transfer.transfer(
+        arguments.photo,
+        arguments.style,
+        network=network,
+        content_layers=arguments.content_layers,
+        style_layers=arguments.style_layers,
+        alpha=arguments.alpha,
+        beta=arguments.beta,
+        total_variation=arguments.total_variation,
+        start=arguments.start,
+        optimizer=arguments.optimizer,
+        learning_rate=arguments.learning_rate,
+        steps=arguments.steps,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        seed=arguments.seed,
+        progress=not arguments.quiet,
+    )
+    result.save(arguments.output)
+    if arguments.plot:
+        result.plot().savefig(arguments.plot)
+    return result
+
+
+def _check_output(path: Path) -> None:
+    """Find a wrong ending before the work, not after it."""
+    from PIL import Image
+
+    if path.suffix.lower() not in Image.registered_extensions():
+        raise ImageError(f"cannot save as '{path.name}': use an ending such as .png or .jpg.")
+
+
+def layers(text: str) -> dict[str, float] | tuple[str, ...]:
+    """`relu1_1,relu2_1` or, with weights, `relu1_1=0.7,relu2_1=0.3`."""
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if not any("=" in entry for entry in entries):
+        return tuple(entries)
+    try:
+        return {name: float(weight) for name, weight in (e.split("=") for e in entries)}
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' was given; expected names (relu1_1,relu2_1) or names with weights "
+            "(relu1_1=0.7,relu2_1=0.3)"
+        ) from None
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options are those of `nst_teach.transfer`, under the same names."""
+    p = argparse.ArgumentParser(
+        prog="nst-teach",
+        description="Repaint a photograph in the manner of another picture.",
+        epilog=f"Samples that can stand for a file: {', '.join(samples.names())}.",
+    )
+    p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
+    p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")
+    p.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".png or .jpg")
+    p.add_argument(
+        "--size", type=int, default=transfer.DEFAULT_SIZE, help="longer side (%(default)s)"
+    )
+    p.add_argument("--style-size", type=int, help="longer side of the style (that of the result)")
+    p.add_argument("--steps", type=int, default=transfer.DEFAULT_STEPS, help="(%(default)s)")
+    p.add_argument("--alpha", type=float, default=1.0, help="weight of the content (%(default)s)")
+    p.add_argument(
+        "--beta",
+        type=float,
+        help=f"weight of the style ({objective.STYLE_STRENGTH} for each content feature)",
+    )
+    p.add_argument("--total-variation", type=float, default=0.0, help="its weight (%(default)s)")
+    p.add_argument("--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2")
+    p.add_argument(
+        "--style-layers", type=layers, metavar="LAYERS", help="such as relu1_1=0.7,relu2_1=0.3"
+    )
+    p.add_argument(
+        "--start", default="content", help=f"{', '.join(transfer.STARTS)} or a file (%(default)s)"
+    )
+    p.add_argument(
+        "--optimizer", choices=optimizers.OPTIMIZERS, default="lbfgs", help="(%(default)s)"
+    )
+    p.add_argument("--learning-rate", type=float, help="for adam and the L-BFGS of torch")
+    p.add_argument("--network", help=f"petite, vgg16, … (${NETWORK_VARIABLE}, else petite)")
+    p.add_argument("--weights", type=Path, help="a weight file for the network")
+    p.add_argument("--pooling", choices=("max", "average"), help="(the network's own)")
+    p.add_argument("--seed", type=int, default=0, help="of the noise start (%(default)s)")
+    p.add_argument("--device", help="cpu, cuda, mps (cpu)")
+    p.add_argument("--plot", type=Path, metavar="FILE", help="save pictures and loss curves too")
+    p.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    return p
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,278 @@
+"""Pictures in, tensors out, and back: everything that knows about pixels.
+
+Inside the package a picture is always one thing: a float32 tensor of shape (1, 3, H, W), RGB, with
+values in [0, 1]. What a network wants to be fed is a *convention*, applied at the network's door by
+`preprocess` and undone by `deprocess`. Chapter 1 of the course derives all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from nst_teach import samples
+
+WHITE = (255, 255, 255)
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G and B in luminance (Rec. ITU-R BT.601), as Pillow's greyscale uses them."""
+
+
+@dataclass(frozen=True)
+class Convention:
+    """What a network expects in place of RGB in [0, 1]: `(channels(image) * scale - mean) / std`.
+
+    `mean` and `std` are in the order in which the network sees the channels.
+    """
+
+    scale: float
+    bgr: bool
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+CONVENTIONS = {
+    # torchvision's ImageNet weights: RGB in [0, 1], standardised.
+    "torchvision": Convention(1.0, False, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    # Caffe, Keras' vgg16.preprocess_input, Gatys et al.: BGR in 0..255, mean subtracted.
+    "caffe": Convention(255.0, True, (103.939, 116.779, 123.68), (1.0, 1.0, 1.0)),
+    "raw": Convention(1.0, False, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+}
+
+ImageSource = str | os.PathLike | Image.Image | np.ndarray | Tensor
+Size = int | tuple[int, int]
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message says what was given and what is expected."""
+
+
+def load_image(
+    source: ImageSource, *, size: Size | None = None, device: torch.device | str | None = None
+) -> Tensor:
+    """Load a picture as a `(1, 3, H, W)` float32 tensor, RGB in [0, 1].
+
+    Args:
+        source: a path, a PIL image, an array or tensor (`(H, W)`, `(H, W, 1|3|4)`; uint8 in 0..255,
+            uint16 in 0..65535 or float in [0, 1]), a tensor of the package's own form, or the name
+            of a sample (`nst_teach.samples.names()`).
+        size: the longer side in pixels (the aspect ratio is kept), or `(H, W)`; `None` keeps the
+            size. Resampling is Lanczos.
+        device: where to put the tensor; `None` means the CPU.
+
+    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and 16-bit
+    pictures become RGB.
+
+    Raises:
+        ImageError: the file is missing or broken, the name is unknown, or the array has no
+            understandable shape, type or range.
+
+    Explained in chapter 1 (images as tensors).
+    """
+    picture = _to_rgb(_open(source))
+    if size is not None:
+        picture = picture.resize(_target_size(picture.size, size), Image.Resampling.LANCZOS)
+    pixels = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)  # (H, W, 3)
+    return pixels.permute(2, 0, 1)[None].contiguous().to(device or "cpu")
+
+
+def to_pil(image: Tensor) -> Image.Image:
+    """Turn a `(1, 3, H, W)` or `(3, H, W)` tensor, RGB in [0, 1], into an 8-bit PIL image.
+
+    Values outside [0, 1] are clipped; 0.5/255 is rounded up.
+
+    Raises:
+        ImageError: the tensor has another shape, or holds a NaN or an infinity.
+    """
+    if image.ndim == 4 and image.shape[0] == 1:
+        image = image[0]
+    if image.ndim != 3 or image.shape[0] != 3:
+        raise ImageError(
+            f"to_pil got a tensor of shape {tuple(image.shape)}; expected (1, 3, H, W) or "
+            "(3, H, W). Pick one picture of a batch with image[i]."
+        )
+    image = image.detach().float().cpu()
+    if not torch.isfinite(image).all():
+        bad = int((~torch.isfinite(image)).sum())
+        raise ImageError(f"to_pil got {bad} values that are NaN or infinite; expected [0, 1].")
+    pixels = (image.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels, "RGB")
+
+
+def save_image(image: Tensor, path: str | os.PathLike) -> Path:
+    """Save a tensor as a picture; the format follows the file's ending. Returns the path.
+
+    Raises:
+        ImageError: not a picture (see `to_pil`), an unknown ending, or a folder that cannot be
+            written to.
+    """
+    picture, path = to_pil(image), Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, **({"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}))
+    except ValueError as error:
+        raise ImageError(
+            f"cannot save as '{path.name}': the ending '{path.suffix}' names no picture format. "
+            "Use .png (exact) or .jpg (small)."
+        ) from error
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
+    return path
+
+
+def preprocess(image: Tensor, convention: str) -> Tensor:
+    """Turn RGB in [0, 1] into what a network of this convention expects.
+
+    Args:
+        image: `(B, 3, H, W)`, RGB in [0, 1].
+        convention: `"torchvision"` (standardised RGB), `"caffe"` (BGR, 0..255, mean subtracted:
+            Keras' `vgg16.preprocess_input`) or `"raw"` (unchanged).
+
+    Raises:
+        ImageError: an unknown convention, or not three channels.
+
+    `deprocess` is its exact inverse. Explained in chapter 1.
+    """
+    rule = _convention(convention, image)
+    x = image.flip(1) if rule.bgr else image
+    return (x * rule.scale - _channels(rule.mean, x)) / _channels(rule.std, x)
+
+
+def deprocess(x: Tensor, convention: str) -> Tensor:
+    """Undo `preprocess`: from a network's convention back to RGB in [0, 1] (not clipped).
+
+    Shapes, conventions and errors are those of `preprocess`.
+    """
+    rule = _convention(convention, x)
+    image = (x * _channels(rule.std, x) + _channels(rule.mean, x)) / rule.scale
+    return image.flip(1) if rule.bgr else image
+
+
+def resize(image: Tensor, size: Size) -> Tensor:
+    """Resize `(B, 3, H, W)` to `(H, W)`, or to a longer side in pixels, with antialiasing.
+
+    The result is clipped to [0, 1], because a bicubic kernel overshoots at edges.
+    """
+    height, width = image.shape[-2:]
+    new_width, new_height = _target_size((width, height), size)
+    if (new_height, new_width) == (height, width):
+        return image
+    resized = F.interpolate(image, (new_height, new_width), mode="bicubic", antialias=True)
+    return resized.clamp(0, 1)
+
+
+def _open(source: ImageSource) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return source
+    if isinstance(source, Tensor):
+        return _from_tensor(source)
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str) and source in samples.names():
+        return samples.open_sample(source)
+    return _from_file(Path(source))
+
+
+def _from_file(path: Path) -> Image.Image:
+    if not path.exists():
+        raise ImageError(
+            f"there is no file '{path}' (looked in {Path.cwd()}), and no sample of that name. "
+            f"Samples are: {', '.join(samples.names())}."
+        )
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ImageError(
+            f"'{path}' cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
+            "WebP or TIFF: open it in a viewer and save it again."
+        ) from error
+
+
+def _from_tensor(tensor: Tensor) -> Image.Image:
+    if tensor.ndim == 4 and tensor.shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4):
+        tensor = tensor.permute(1, 2, 0)
+    return _from_array(tensor.detach().cpu().numpy())
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    given = f"an array of shape {array.shape} and type {array.dtype}"
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ImageError(f"load_image got {given}; expected (H, W), (H, W, 3) or (H, W, 4).")
+    if array.size == 0:
+        raise ImageError(f"load_image got {given}; it holds no pixels.")
+    return Image.fromarray(_to_bytes(array, given))
+
+
+def _to_bytes(array: np.ndarray, given: str) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == bool:
+        return array.astype(np.uint8) * 255
+    if array.dtype == np.uint16:
+        return np.round(array / 257).astype(np.uint8)  # 65535 = 257 * 255
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
+    low, high = array.min(), array.max()
+    if not (low >= -1e-6 and high <= 1 + 1e-6):  # also catches NaN
+        raise ImageError(
+            f"load_image got {given} with values from {low:.3g} to {high:.3g}; a float picture "
+            "must lie in [0, 1]. Divide 0..255 by 255, or undo a preprocessing with deprocess()."
+        )
+    return np.round(array.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I") or picture.mode == "F":
+        picture = _from_deep_grey(picture)
+    if "A" in picture.getbands() or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, WHITE)
+        picture = Image.alpha_composite(ground, picture)
+    return picture.convert("RGB")
+
+
+def _from_deep_grey(picture: Image.Image) -> Image.Image:
+    """16- and 32-bit greyscale, which Pillow's own convert() would clip at 255."""
+    grey = np.asarray(picture, dtype=np.float64)
+    if picture.mode == "F":
+        return _from_array(grey)
+    return Image.fromarray(np.round(grey.clip(0, 65535) / 257).astype(np.uint8))
+
+
+def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
+    """PIL's (width, height) for a longer side, or for (H, W)."""
+    sides = (size,) if isinstance(size, int) else tuple(size)
+    if len(sides) not in (1, 2) or any(not isinstance(s, int) or s < 1 for s in sides):
+        raise ImageError(
+            f"size={size!r} was given; expected the longer side in pixels, such as 256, "
+            "or (height, width), such as (192, 256)."
+        )
+    if len(sides) == 2:
+        return sides[1], sides[0]
+    scale = sides[0] / max(current)
+    return tuple(max(1, round(side * scale)) for side in current)
+
+
+def _convention(name: str, x: Tensor) -> Convention:
+    if name not in CONVENTIONS:
+        raise ImageError(f"unknown convention {name!r}; choose one of {', '.join(CONVENTIONS)}.")
+    if x.ndim != 4 or x.shape[1] != 3:
+        raise ImageError(f"got a tensor of shape {tuple(x.shape)}; expected (B, 3, H, W).")
+    return CONVENTIONS[name]
+
+
+def _channels(values: tuple[float, float, float], like: Tensor) -> Tensor:
+    return like.new_tensor(values).view(1, 3, 1, 1)

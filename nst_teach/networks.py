@@ -1,0 +1,300 @@
+"""Networks that see: frozen stacks of named layers, and the weights that make them see.
+
+A `FeatureNetwork` takes a picture (RGB in [0, 1]) and returns the features of the layers you name.
+It knows nothing of losses. `conv4_2` is the value before the ReLU and `relu4_2` the value after it,
+always: no ReLU here works in place. Chapter 2 of the course opens it up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from nst_teach.images import preprocess
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+DEFAULT_NETWORK = "petite"
+NETWORK_VARIABLE = "NST_TEACH_NETWORK"
+
+Plan = tuple[tuple[int, ...], ...]
+"""The widths (number of filters) of a VGG's convolutions, block by block."""
+
+# Simonyan and Zisserman (2015), table 1, columns D and E.
+VGG16_PLAN: Plan = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
+VGG19_PLAN: Plan = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
+# VGG-16 at about a quarter of its width, cut after relu5_1. The first convolution of each block,
+# where the style is read, is a little wider: its features then span more of VGG-19's.
+PETITE_PLAN: Plan = ((24, 24), (48, 48), (96, 64, 64), (128, 128, 128), (128,))
+
+# Gatys et al. (2016), section 3: content conv4_2, style conv1_1 to conv5_1, read after the ReLU.
+VGG_CONTENT_LAYERS = ("relu4_2",)
+VGG_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+# The modules that Stanford's CS231n takes from SqueezeNet, under torchvision's names.
+SQUEEZENET_CONTENT_LAYERS = ("features.3",)
+SQUEEZENET_STYLE_LAYERS = ("features.1", "features.4", "features.6", "features.7")
+
+
+class NetworkError(ValueError):
+    """A network, layer or weight file that cannot be used; the message says what to do."""
+
+
+class FeatureNetwork(nn.Module):
+    """A frozen network that returns the features of the layers that you name.
+
+    Attributes:
+        name: which network it is, such as `"petite"`.
+        layers: the names of its layers, in order.
+        pooling: `"max"` or `"average"`.
+        content_layers, style_layers: the layers that the literature takes by default.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        modules: Mapping[str, nn.Module],
+        *,
+        pooling: str,
+        content_layers: tuple[str, ...],
+        style_layers: tuple[str, ...],
+        convention: str = "torchvision",
+    ):
+        super().__init__()
+        self.name, self.pooling, self.convention = name, pooling, convention
+        self.content_layers, self.style_layers = content_layers, style_layers
+        self.layers = tuple(modules)
+        self.stack = nn.ModuleList(modules.values())
+        self.requires_grad_(False).eval()
+
+    def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
+        """Return `{layer: features}` for the layers asked for, stopping at the deepest of them.
+
+        Args:
+            image: `(B, 3, H, W)`, RGB in [0, 1]; the network preprocesses it itself.
+            layers: a name or several, out of `network.layers`.
+
+        Returns:
+            A dict in the network's order; features have the shape `(B, N, h, w)`.
+
+        Raises:
+            NetworkError: an unknown layer, or a picture so small that pooling leaves nothing.
+        """
+        wanted = self._check(layers)
+        features: dict[str, Tensor] = {}
+        x = preprocess(image, self.convention)
+        for name, module in zip(self.layers, self.stack, strict=True):
+            x = self._step(name, module, x, image)
+            if name in wanted:
+                features[name] = x
+                if len(features) == len(wanted):
+                    break
+        return features
+
+    def train(self, mode: bool = True) -> FeatureNetwork:
+        """Stay in evaluation mode: a fixed network is part of the loss, not something to train."""
+        return super().train(False)
+
+    def __repr__(self) -> str:
+        parameters = sum(p.numel() for p in self.parameters())
+        return (
+            f"FeatureNetwork({self.name!r}, {len(self.layers)} layers {self.layers[0]} … "
+            f"{self.layers[-1]}, {self.pooling} pooling, {parameters:,} parameters)"
+        )
+
+    def _check(self, layers: str | Iterable[str]) -> set[str]:
+        wanted = {layers} if isinstance(layers, str) else set(layers)
+        unknown = sorted(wanted - set(self.layers))
+        if unknown:
+            raise NetworkError(
+                f"{self.name} has no layer {', '.join(map(repr, unknown))}. "
+                f"Its layers are: {', '.join(self.layers)}."
+            )
+        if not wanted:
+            raise NetworkError(f"no layer was asked for; choose from: {', '.join(self.layers)}.")
+        return wanted
+
+    def _step(self, name: str, module: nn.Module, x: Tensor, image: Tensor) -> Tensor:
+        if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) and min(x.shape[-2:]) < 2:
+            height, width = image.shape[-2:]
+            raise NetworkError(
+                f"a picture of {height}×{width} pixels is too small for {name}: {x.shape[-2]}×"
+                f"{x.shape[-1]} positions are left before it. Use a larger picture or an earlier "
+                "layer."
+            )
+        return module(x)
+
+
+def load_network(
+    name: str | None = None,
+    *,
+    weights: str | os.PathLike | None = None,
+    pooling: str | None = None,
+    device: torch.device | str | None = None,
+) -> FeatureNetwork:
+    """Load a trained network, frozen and in evaluation mode.
+
+    Args:
+        name: `"petite"` (bundled with the package), `"vgg16"`, `"vgg19"` or `"squeezenet1_1"`
+            (torchvision's ImageNet weights). `None` takes the environment variable
+            `NST_TEACH_NETWORK`, else `"petite"`.
+        weights: a file (`.safetensors`, or a `.pth` state dict); `None` takes the bundled weights
+            or torchvision's, downloaded once into torch's cache.
+        pooling: `"max"` or `"average"`; `None` keeps the one that the network was trained with.
+        device: where to put it; `None` means the CPU.
+
+    Raises:
+        NetworkError: an unknown name or pooling; weights that cannot be fetched or read, or that do
+            not fit.
+
+    Explained in chapter 2; `petite` has a model card in the book.
+    """
+    name = name or os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
+    if name not in _BUILDERS:
+        raise NetworkError(
+            f"unknown network {name!r}; choose one of {', '.join(_BUILDERS)} "
+            f"(the environment variable {NETWORK_VARIABLE} sets the default)."
+        )
+    network = _BUILDERS[name](pooling)
+    source = _bundled(name) if weights is None else Path(weights)
+    state = _download(name) if source is None else read_weights(source)
+    _fill(network, state, origin=str(source or f"torchvision's {name}"))
+    return network.to(device or "cpu")
+
+
+def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
+    """A VGG of this plan with random weights: conv1_1, relu1_1, …, pool5 (3×3 kernels, stride 1)."""
+    modules: dict[str, nn.Module] = {}
+    channels = 3
+    for block, widths in enumerate(plan, start=1):
+        for index, width in enumerate(widths, start=1):
+            modules[f"conv{block}_{index}"] = nn.Conv2d(channels, width, 3, padding=1)
+            modules[f"relu{block}_{index}"] = nn.ReLU(inplace=False)
+            channels = width
+        modules[f"pool{block}"] = _pool(pooling, kernel=2)
+    return FeatureNetwork(
+        name,
+        modules,
+        pooling=pooling,
+        content_layers=VGG_CONTENT_LAYERS,
+        style_layers=VGG_STYLE_LAYERS,
+    )
+
+
+def build_squeezenet(pooling: str) -> FeatureNetwork:
+    """SqueezeNet 1.1 (Iandola et al., 2016) with random weights, under torchvision's module names."""
+    from torchvision.models import squeezenet1_1
+
+    modules: dict[str, nn.Module] = {}
+    for index, module in squeezenet1_1(weights=None).features.named_children():
+        for inner in module.modules():
+            if isinstance(inner, nn.ReLU):
+                inner.inplace = False
+        if isinstance(module, nn.MaxPool2d):
+            module = _pool(pooling, kernel=3, ceil_mode=True)
+        modules[f"features.{index}"] = module
+    return FeatureNetwork(
+        "squeezenet1_1",
+        modules,
+        pooling=pooling,
+        content_layers=SQUEEZENET_CONTENT_LAYERS,
+        style_layers=SQUEEZENET_STYLE_LAYERS,
+    )
+
+
+def _pool(pooling: str, kernel: int, ceil_mode: bool = False) -> nn.Module:
+    kinds = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+    if pooling not in kinds:
+        raise NetworkError(f"unknown pooling {pooling!r}; choose 'max' or 'average'.")
+    return kinds[pooling](kernel, stride=2, ceil_mode=ceil_mode)
+
+
+_BUILDERS = {
+    "petite": lambda pooling: build_vgg("petite", PETITE_PLAN, pooling or "average"),
+    "vgg16": lambda pooling: build_vgg("vgg16", VGG16_PLAN, pooling or "max"),
+    "vgg19": lambda pooling: build_vgg("vgg19", VGG19_PLAN, pooling or "max"),
+    "squeezenet1_1": lambda pooling: build_squeezenet(pooling or "max"),
+}
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Read a weight file without running code from it: `.safetensors`, or a `.pth` state dict.
+
+    Raises:
+        NetworkError: the file is missing, broken, or holds more than plain tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NetworkError(f"there is no weight file '{path}' (looked in {Path.cwd()}).")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # each reader raises errors of its own kind
+        raise NetworkError(
+            f"'{path}' cannot be read as weights ({type(error).__name__}: {error}). Expected "
+            ".safetensors or a .pth with a plain state dict; a download that broke off has to be "
+            "fetched again."
+        ) from error
+    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+        raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
+    return dict(state)
+
+
+def _bundled(name: str) -> Path | None:
+    path = WEIGHTS_FOLDER / f"{name}.safetensors"
+    return path if path.is_file() else None
+
+
+def _download(name: str) -> dict[str, Tensor]:
+    """torchvision's ImageNet weights, from torch's cache or fetched into it."""
+    from torchvision.models import get_model_weights
+
+    weights = get_model_weights(name).DEFAULT
+    cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except Exception as error:  # network errors come in many kinds, and a broken file in others
+        raise NetworkError(
+            f"the weights of {name} are not here and could not be fetched "
+            f"({type(error).__name__}: {error}).\n"
+            f"  Fetch  {weights.url}\n"
+            f"  into   {cache}\n"
+            f"  or pass the file: load_network({name!r}, weights='…').\n"
+            "  Or use the bundled network, which needs no download: load_network('petite')."
+        ) from error
+
+
+def _fill(network: FeatureNetwork, state: Mapping[str, Tensor], origin: str) -> None:
+    """Copy weights into a network, or say what does not fit first. Half precision is widened."""
+    targets = network.state_dict()
+    for key, (name, alias) in _file_keys(network).items():
+        given = state.get(name, state.get(alias))
+        expected = tuple(targets[key].shape)
+        if given is None:
+            raise NetworkError(
+                f"{origin} does not fit {network.name}: it has no '{name}' (shape {expected}). "
+                f"It begins with {', '.join(list(state)[:3])}."
+            )
+        if tuple(given.shape) != expected:
+            raise NetworkError(
+                f"{origin} does not fit {network.name}: '{name}' has the shape "
+                f"{tuple(given.shape)}, expected {expected}."
+            )
+        if not torch.isfinite(given).all():
+            raise NetworkError(f"{origin}: '{name}' holds NaN or infinite values; fetch it again.")
+        targets[key].copy_(given)
+
+
+def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, str]]:
+    """For each parameter, the two names it may have in a file: ours, and torchvision's."""
+    keys = {}
+    for key in network.state_dict():
+        _, index, rest = key.split(".", 2)
+        layer = network.layers[int(index)]
+        keys[key] = (f"{layer}.{rest}", f"features.{index}.{rest}")
+    return keys

@@ -1,0 +1,220 @@
+"""The pictures that the course needs, as matplotlib figures.
+
+Every function returns a `Figure` that is already closed for pyplot: in a notebook the last line of a
+cell shows it once, and `figure.savefig(path)` saves it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from nst_teach.images import to_pil
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from nst_teach.transfer import Record, Result
+
+CELL = 3.0  # inches: the longer side of one picture in a row
+DPI = 110
+INK = "#3b3b3b"
+TOTAL, CONTENT = "#1f2937", "#0f766e"
+STYLES = ("#f59e0b", "#ea580c", "#dc2626", "#be185d", "#7e22ce")  # shallow to deep
+FEATURE_MAP = "magma"
+
+
+def images(
+    pictures: Sequence[Tensor] | Mapping[str, Tensor],
+    titles: Sequence[str] | None = None,
+    *,
+    columns: int | None = None,
+    cell: float = CELL,
+) -> Figure:
+    """A row (or rows) of pictures with titles.
+
+    Args:
+        pictures: tensors `(1, 3, H, W)` or `(3, H, W)`, RGB in [0, 1]; a mapping gives titles.
+        titles: one for each picture.
+        columns: pictures to a row; `None` puts all in one.
+        cell: inches for the longer side of a picture.
+    """
+    if isinstance(pictures, Mapping):
+        pictures, titles = list(pictures.values()), list(pictures)
+    columns = columns or len(pictures)
+    height, width = pictures[0].shape[-2:]
+    scale = cell / max(height, width)
+    figure, axes = _grid(
+        math.ceil(len(pictures) / columns), columns, width * scale, height * scale + 0.3
+    )
+    for index, ax in enumerate(axes):
+        if index < len(pictures):
+            _picture(ax, pictures[index], titles[index] if titles else "")
+        else:
+            ax.axis("off")
+    return figure
+
+
+def contact_sheet(
+    pictures: Sequence[Sequence[Tensor | None]],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    cell: float = 2.2,
+) -> Figure:
+    """A table of pictures with a label for each row and column; `None` leaves a place empty."""
+    first = next(p for row in pictures for p in row if p is not None)
+    height, width = first.shape[-2:]
+    scale = cell / max(height, width)
+    figure, axes = _grid(len(rows), len(columns), width * scale, height * scale)
+    for index, ax in enumerate(axes):
+        row, column = divmod(index, len(columns))
+        picture = pictures[row][column]
+        if picture is None:
+            _bare(ax, frame=False)
+        else:
+            _picture(ax, picture, "")
+        if row == 0:
+            ax.set_title(columns[column], fontsize=10, color=INK)
+        if column == 0:
+            ax.set_ylabel(rows[row], fontsize=10, color=INK)
+    return figure
+
+
+def losses(
+    history: Sequence[Record] | Mapping[str, Sequence[Record]],
+    *,
+    x: str = "evaluations",
+    parts: bool | None = None,
+) -> Figure:
+    """Loss curves on a logarithmic scale.
+
+    Args:
+        history: one run's records, or several runs by name.
+        x: `"evaluations"`, `"step"` or `"seconds"`.
+        parts: draw content and style per layer beside the total; `None` does so for a single run.
+    """
+    runs = history if isinstance(history, Mapping) else {"": history}
+    parts = (len(runs) == 1) if parts is None else parts
+    figure, axes = _subplots(1, 2 if parts else 1, (8.4 if parts else 5.6, 3.2))
+    _totals(axes[0], runs, x)
+    if parts:
+        _parts(axes[1], next(iter(runs.values())), x)
+    return figure
+
+
+def feature_maps(features: Tensor, *, columns: int = 8, rows: int = 2, title: str = "") -> Figure:
+    """The first channels of a layer, each scaled to its own range.
+
+    Args:
+        features: `(1, N, h, w)`.
+        columns, rows: how many channels to show.
+    """
+    height, width = features.shape[-2:]
+    scale = 1.1 / max(height, width)
+    figure, axes = _grid(rows, columns, width * scale, height * scale)
+    for channel, ax in enumerate(axes):
+        _bare(ax, frame=False)
+        if channel < features.shape[1]:
+            ax.imshow(features[0, channel].detach().cpu(), cmap=FEATURE_MAP)
+    if title:
+        figure.suptitle(title, fontsize=11, color=INK)
+    return figure
+
+
+def gram(matrix: Tensor | Mapping[str, Tensor], *, cell: float = 2.8) -> Figure:
+    """Gram matrices `(1, N, N)` as heat maps, on a square-root scale so that small entries show."""
+    matrices = matrix if isinstance(matrix, Mapping) else {"": matrix}
+    figure, axes = _subplots(1, len(matrices), (cell * len(matrices), cell))
+    for ax, (title, values) in zip(axes, matrices.items(), strict=True):
+        values = values[0].detach().cpu()
+        ax.imshow(values.abs().sqrt() * values.sign(), cmap=FEATURE_MAP)
+        _bare(ax)
+        ax.set_title(title, fontsize=10, color=INK)
+    return figure
+
+
+def result(run: Result) -> Figure:
+    """Content, style and result side by side, over the loss curves."""
+    import matplotlib.pyplot as plt
+
+    pictures = {"content": run.content, "style": run.style, "result": run.image}
+    pictures = {title: p for title, p in pictures.items() if p is not None}
+    figure = plt.figure(figsize=(8.4, 6.0), dpi=DPI, layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    for ax, (title, picture) in zip(
+        upper.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True
+    ):
+        _picture(ax, picture, title)
+    left, right = lower.subplots(1, 2)
+    _totals(left, {"": run.history}, "evaluations")
+    _parts(right, run.history, "evaluations")
+    plt.close(figure)
+    return figure
+
+
+def _totals(ax: Axes, runs: Mapping[str, Sequence[Record]], x: str) -> None:
+    for index, (name, history) in enumerate(runs.items()):
+        colour = TOTAL if len(runs) == 1 else f"C{index}"
+        ax.plot([getattr(r, x) for r in history], [r.total for r in history], c=colour, label=name)
+    _axes(ax, "total loss", x)
+    if len(runs) > 1:
+        ax.legend(fontsize=8, frameon=False)
+
+
+def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
+    """Each part divided by its largest value: what matters is how each falls."""
+    xs = [getattr(r, x) for r in history]
+    for layer in history[0].content:
+        values = [r.content[layer] for r in history]
+        ax.plot(xs, _relative(values), c=CONTENT, label=f"content {layer}")
+    for colour, layer in zip(STYLES * 4, history[0].style, strict=False):
+        values = [r.style[layer] for r in history]
+        ax.plot(xs, _relative(values), c=colour, label=f"style {layer}")
+    _axes(ax, "each part, relative to its largest value", x)
+    ax.legend(fontsize=7, frameon=False, loc="lower left")
+
+
+def _relative(values: Sequence[float]) -> list[float]:
+    """Zeros, such as the content loss of a content start, are left out of a logarithmic plot."""
+    top = max(values) or 1.0
+    return [v / top if v > 0 else math.nan for v in values]
+
+
+def _axes(ax: Axes, title: str, x: str) -> None:
+    ax.set_yscale("log")
+    ax.set_title(title, fontsize=10, color=INK)
+    ax.set_xlabel({"step": "steps"}.get(x, x), fontsize=9, color=INK)
+    ax.tick_params(labelsize=8, colors=INK)
+    ax.grid(alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _picture(ax: Axes, picture: Tensor, title: str) -> None:
+    ax.imshow(to_pil(picture))
+    _bare(ax, frame=False)
+    ax.set_title(title, fontsize=10, color=INK)
+
+
+def _bare(ax: Axes, frame: bool = True) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_visible(frame)
+
+
+def _grid(rows: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    return _subplots(rows, columns, (columns * width + 0.1, rows * height + 0.2))
+
+
+def _subplots(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(
+        rows, columns, figsize=size, dpi=DPI, squeeze=False, layout="constrained"
+    )
+    plt.close(figure)
+    return figure, list(axes.flat)
