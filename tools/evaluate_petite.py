@@ -1,0 +1,241 @@
+"""Measure the bundled network and write its report, from which the book's model card is made.
+
+    python tools/evaluate_petite.py --pictures FOLDER --exact FILE --narrow FILE \\
+        --out nst_teach/weights/petite.json
+
+Four questions, asked of pictures that it was not trained on:
+
+1. How well do linear heads on its features predict VGG-19's features? (R² at five layers; the heads
+   are solved by ridge regression on other pictures, `--fit`.)
+2. Does a stylisation made with it carry the style, and keep the photograph, *as VGG-19 sees them*?
+   Beside it: the same with random weights, and with the exact VGG-19 itself.
+3. How long do 100 evaluations take?
+4. How large is it, does a filter never fire, and does half precision matter?
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from teachers import IMAGENET_MEAN, IMAGENET_STD, TAPS, Teacher, load_teacher
+from torch import Tensor
+
+from nst_teach import load_image, load_network, losses, optimize, transfer
+from nst_teach.networks import PETITE_PLAN, WEIGHTS_FOLDER, FeatureNetwork, build_vgg
+from nst_teach.objective import StyleObjective
+
+R2_SIZE = 320  # pixels, longer side
+RIDGE = 1e-4  # relative to the mean of the diagonal
+SAMPLES_A_PICTURE = 2000  # positions a picture for the regression
+STYLE_SIZE, STYLE_STEPS = 192, 150
+TIMED_SIZE, TIMED_EVALUATIONS = 256, 100
+EXACT_TAPS = TAPS[:3]
+DEAD = 1e-4
+RANDOM_SEED = 0
+
+
+class TeacherNetwork(torch.nn.Module):
+    """A teacher behind the interface of a `FeatureNetwork`, to stylise with it for comparison."""
+
+    def __init__(self, teacher: Teacher):
+        super().__init__()
+        self.teacher, self.name = teacher, "exact VGG-19 to relu3_1"
+
+    def forward(self, image: Tensor, layers) -> dict[str, Tensor]:
+        return self.teacher(image, tuple(layers))
+
+
+# --- 1. features ---------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def head_scores(
+    network: FeatureNetwork, teacher: Teacher, taps: tuple[str, ...], fit: list, test: list
+) -> dict[str, float]:
+    """R² of linear heads from the network's features to the teacher's, over the test pictures."""
+    scores = {}
+    for tap in taps:
+        head = solve_head(*stacked(network, teacher, tap, fit))
+        a, b = stacked(network, teacher, tap, test)
+        residual = (with_one(a) @ head - b).square().sum()
+        scores[tap] = 1 - (residual / (b - b.mean(0)).square().sum()).item()
+    return scores
+
+
+def stacked(network, teacher: Teacher, tap: str, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Features of both at the same random positions: `(positions, channels)` each, in float64."""
+    generator = torch.Generator().manual_seed(RANDOM_SEED)
+    ours, theirs = [], []
+    for picture in pictures:
+        a = network(picture, tap)[tap][0].flatten(1).T
+        b = teacher(picture, (tap,))[tap][0].flatten(1).T
+        chosen = torch.randperm(len(a), generator=generator)[:SAMPLES_A_PICTURE]
+        ours.append(a[chosen].double())
+        theirs.append(b[chosen].double())
+    return torch.cat(ours), torch.cat(theirs)
+
+
+def with_one(a: Tensor) -> Tensor:
+    return torch.cat([a, torch.ones_like(a[:, :1])], 1)
+
+
+def solve_head(a: Tensor, b: Tensor) -> Tensor:
+    a = with_one(a)
+    normal = a.T @ a / len(a)
+    ridge = RIDGE * normal.diagonal().mean() * torch.eye(len(normal), dtype=a.dtype)
+    return torch.linalg.solve(normal + ridge, a.T @ b / len(a))
+
+
+# --- 2. stylisation ------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def judge(exact: Teacher, image: Tensor, content: Tensor, style: Tensor) -> tuple[float, float]:
+    """Relative Gram distance to the style and relative drift from the content, under VGG-19."""
+    x, p, a = (exact(i, EXACT_TAPS) for i in (image, content, style))
+    grams = [(losses.gram_matrix(x[t]), losses.gram_matrix(a[t])) for t in EXACT_TAPS]
+    distance = np.mean([((g - h).square().sum() / h.square().sum()).item() for g, h in grams])
+    deep = EXACT_TAPS[-1]
+    drift = ((x[deep] - p[deep]).square().sum() / p[deep].square().sum()).item()
+    return float(distance), drift
+
+
+def stylise(network, content: Tensor, style: Tensor, exact_layers: bool) -> Tensor:
+    """The default transfer; a network that ends at relu3_1 uses what it has."""
+    if not exact_layers:
+        return transfer(content, style, network=network, size=None, steps=STYLE_STEPS).image
+    objective = StyleObjective(
+        content, style, network, content_layers=EXACT_TAPS[-1], style_layers=EXACT_TAPS, beta=None
+    )
+    return optimize(objective, content, steps=STYLE_STEPS).image
+
+
+def stylisations(networks: dict, exact: Teacher, contents: list, styles: list) -> dict:
+    """Mean distance and drift of each network over all pairs."""
+    report = {}
+    for name, network in networks.items():
+        pairs = [
+            judge(exact, stylise(network, c, s, name == "exact"), c, s)
+            for c, s in itertools.product(contents, styles)
+        ]
+        distance, drift = np.mean(pairs, axis=0)
+        report[name] = {"gram_distance": float(distance), "content_drift": float(drift)}
+    return report
+
+
+# --- 3. and 4. cost ------------------------------------------------------------------------------
+
+
+def seconds_per_100(network: FeatureNetwork, content: Tensor, style: Tensor) -> float:
+    """Wall time of 100 L-BFGS evaluations at 256 pixels, the best of three runs."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        transfer(
+            content,
+            style,
+            network=network,
+            size=TIMED_SIZE,
+            steps=TIMED_EVALUATIONS,
+            callback=lambda record, image: record.evaluations < TIMED_EVALUATIONS,
+        )
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+@torch.no_grad()
+def dead_filters(network: FeatureNetwork, pictures: list[Tensor]) -> int:
+    """Filters whose ReLU stays at zero on every picture."""
+    layers = [name for name in network.layers if name.startswith("relu")]
+    means = [
+        torch.cat([f.mean((0, 2, 3)) for f in network(picture, layers).values()])
+        for picture in pictures
+    ]
+    return int((torch.stack(means).mean(0) < DEAD).sum())
+
+
+def facts(network: FeatureNetwork, weights: Path) -> dict:
+    return {
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "bytes": weights.stat().st_size,
+        "widths": PETITE_PLAN,
+        "mean": IMAGENET_MEAN,
+        "std": IMAGENET_STD,
+    }
+
+
+def read(folders: list[Path], names: list[str] | None, size: int, limit: int | None = None):
+    """Pictures by stem, or evenly spread over the folders."""
+    paths = sorted(
+        p for f in folders for p in f.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")
+    )
+    if names is not None:
+        by_name = {p.stem: p for p in paths}
+        missing = [n for n in names if n not in by_name]
+        if missing:
+            raise SystemExit(f"not in {', '.join(map(str, folders))}: {', '.join(missing)}")
+        paths = [by_name[n] for n in names]
+    elif limit and len(paths) > limit:
+        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, limit).round().astype(int)]
+    return [load_image(p, size=size) for p in paths]
+
+
+def evaluate(arguments: argparse.Namespace) -> dict:
+    petite = load_network("petite", weights=arguments.weights)
+    exact, narrow = load_teacher(arguments.exact), load_teacher(arguments.narrow)
+    fit = read(arguments.fit, None, R2_SIZE, limit=60)
+    test = read(arguments.test, None, R2_SIZE, limit=16)
+    test += read(arguments.pictures, arguments.styles + arguments.contents, R2_SIZE)
+    report = {"facts": facts(petite, arguments.weights)}
+    report["r2"] = head_scores(petite, exact, EXACT_TAPS, fit, test)
+    report["r2"] |= head_scores(petite, narrow, TAPS[3:], fit, test)
+    print(report["r2"], flush=True)
+    report["dead_filters"] = dead_filters(petite, test)
+    if not arguments.quick:
+        report |= slow_part(arguments, petite, exact)
+    return report
+
+
+def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
+    torch.manual_seed(RANDOM_SEED)
+    networks = {
+        "petite": petite,
+        "random": build_vgg("random", PETITE_PLAN, "average"),
+        "exact": TeacherNetwork(exact),
+    }
+    contents = read(arguments.pictures, arguments.contents, STYLE_SIZE)
+    styles = read(arguments.pictures, arguments.styles, STYLE_SIZE)
+    return {
+        "stylisation": stylisations(networks, exact, contents, styles),
+        "seconds_per_100_evaluations": seconds_per_100(petite, contents[0], styles[0]),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    add = parser.add_argument
+    add("--weights", type=Path, default=WEIGHTS_FOLDER / "petite.safetensors")
+    add("--exact", required=True, help="the exact VGG-19 ('vgg19' or a file, to relu3_1 at least)")
+    add("--narrow", required=True, help="a narrow VGG-19 with heads to relu5_1")
+    add("--fit", type=Path, action="append", required=True, help="pictures to solve the heads on")
+    add("--test", type=Path, action="append", required=True, help="pictures to measure R² on")
+    add("--pictures", type=Path, action="append", required=True, help="where contents, styles lie")
+    add("--contents", nargs="+", default=["kodim08", "kodim21"])
+    add("--styles", nargs="+", default=["starry_night", "the_scream", "great_wave"])
+    add("--out", type=Path, required=True, help="the report (JSON)")
+    add("--quick", action="store_true", help="only R² and dead filters")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    report = evaluate(arguments)
+    arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    print(json.dumps(report, indent=2, ensure_ascii=False))
