@@ -1,0 +1,35 @@
+"""What all tests share: the project's root, and a fair share of the processor for each worker."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def threads_per_worker() -> int:
+    """Threads that each pytest-xdist worker may use without crowding out the others."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1, (os.cpu_count() or 1) // workers)
+
+
+# Read by torch when it is imported and by every kernel and book build that a test starts; so it
+# must be set before the first test module is.
+os.environ.setdefault("OMP_NUM_THREADS", str(threads_per_worker()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Whatever `--dist` says, a file's tests share a worker: a notebook's cells need each other."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False  # keeps the order that the next hook makes
+    return LoadScopeScheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    """Start with what takes longest, the tests that build the book."""
+    items.sort(key=lambda item: item.path.name != "test_book.py")

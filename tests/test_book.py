@@ -1,0 +1,166 @@
+"""The book as its readers get it: built strictly from the sources, then read and opened.
+
+One build serves all tests of this file; conftest.py keeps them on one pytest-xdist worker.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import assets
+import pages
+import pytest
+import yaml
+from conftest import ROOT
+
+THEMES = ("light", "dark")
+
+
+def toc_files(node: object) -> list[str]:
+    """Every page that a part of _toc.yml names, in order, without its extension."""
+    if isinstance(node, list):
+        return [name for child in node for name in toc_files(child)]
+    if not isinstance(node, dict):
+        return []
+    own = [node[key] for key in ("root", "file") if key in node]
+    return own + [name for child in node.values() for name in toc_files(child)]
+
+
+TOC = toc_files(yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8")))
+PAGES = [f"{name}.html" for name in TOC]
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Path:
+    """The built book. Building it runs every chapter and fails on the first warning."""
+    assets.install()
+    output = tmp_path_factory.mktemp("book")
+    program = Path(sys.executable).with_name("jupyter-book")
+    options = ["-W", "-n", "--keep-going", "--path-output", str(output)]
+    built = subprocess.run(
+        [program, "build", str(ROOT), *options], capture_output=True, text=True, check=False
+    )
+    if built.returncode:
+        pytest.fail(f"the strict build failed:\n{built.stdout}\n{built.stderr}", pytrace=False)
+    return output / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser, or a skip that says how to get one (a failure where one is required)."""
+    path = pages.find_browser()
+    if path is None:
+        reason = (
+            "no Chromium or Chrome found, so the pages were not opened. Install one "
+            "(Debian: apt-get install chromium) or name it in the variable CHROMIUM."
+        )
+        required = os.environ.get("NST_TEACH_REQUIRE_BROWSER") == "1"
+        pytest.fail(reason, pytrace=False) if required else pytest.skip(reason)
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=pages.browser_flags())
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Where the built book is served while the tests run."""
+    with pages.served(site) as address:
+        yield address
+
+
+# The book
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_reads_well(page, site):
+    assert pages.faults_in_text(site / page, site) == []
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("screen", pages.SCREENS)
+@pytest.mark.parametrize("page", PAGES)
+def test_page_opens_well(page, screen, theme, browser, address):
+    assert pages.visit(browser, address, page, theme=theme, screen=screen) == []
+
+
+def test_front_page_leads_to_the_first_chapter(site):
+    assert PAGES[0] in (site / "index.html").read_text(encoding="utf-8")
+
+
+def test_every_notebook_has_a_place_in_the_table_of_contents():
+    chapters = {f"book/chapters/{path.stem}" for path in (ROOT / "book/chapters").glob("*.ipynb")}
+    assert chapters - set(TOC) == set()
+
+
+def test_table_of_contents_names_each_page_once():
+    assert sorted(TOC) == sorted(set(TOC))
+
+
+def test_chapters_are_notebooks_so_that_colab_and_binder_can_open_them(site):
+    for name in TOC:
+        if name.startswith("book/chapters/"):
+            html = (site / f"{name}.html").read_text(encoding="utf-8")
+            assert f"/blob/main/{name}.ipynb" in html, name
+            assert f"tree/{name}.ipynb" in html, name
+
+
+# The checks themselves: each must see the fault that it is for
+
+FAULTS = {
+    "picture without an alternative text": '<img src="a.png">',
+    "picture without an alternative text: _images/a": '<img src="_images/a.png" alt="a.png">',
+    "loads from outside": '<script src="https://cdn.example/x.js"></script>',
+    "loads from outside: //cdn": '<link rel="stylesheet" href="//cdn.example/x.css">',
+    "dead link: gone.html": '<a href="gone.html">gone</a>',
+    "dead link: #gone": '<a href="#gone">gone</a>',
+    "dead link: ../outside.html": '<a href="../outside.html">outside</a>',
+    "markup shown as text: {cite:p}": "<p>as shown in {cite:p}`gatys2016`</p>",
+    "markup shown as text: [^n": "<p>a note[^note]</p>",
+}
+
+SIGHTS = {
+    "console error: paint": "<script>console.error('paint')</script>",
+    "script error: spilt": "<script>throw new Error('spilt')</script>",
+    "request failed (404)": '<img src="missing.png" alt="A picture that is not there">',
+    "picture is broken": '<img src="missing.png" alt="A picture that is not there">',
+    "request to outside": '<img src="http://outside.invalid/a.png" alt="A picture elsewhere">',
+    "wider than the screen": '<div style="width: 500px">wide</div>',
+    "formulas are not typeset": '<span class="math">x</span>',
+}
+
+GOOD = '<h1 id="top">Good</h1><p>Text <a href="#top">up</a> <a href="page.html#top">again</a></p>'
+
+
+def bad_site(folder: Path, body: str) -> Path:
+    """A page with `body` in a site of its own, beside a file that the site must not link to."""
+    (folder / "outside.html").write_text("outside")
+    page = folder / "site" / "page.html"
+    page.parent.mkdir()
+    page.write_text(f"<!doctype html><html><head></head><body>{body}</body></html>")
+    return page
+
+
+@pytest.mark.parametrize(("fault", "body"), FAULTS.items(), ids=FAULTS)
+def test_reading_sees(fault, body, tmp_path):
+    page = bad_site(tmp_path, body)
+    assert any(line.startswith(fault) for line in pages.faults_in_text(page, page.parent))
+
+
+@pytest.mark.parametrize(("fault", "body"), SIGHTS.items(), ids=SIGHTS)
+def test_opening_sees(fault, body, tmp_path, browser):
+    page = bad_site(tmp_path, body)
+    with pages.served(page.parent) as address:
+        found = pages.visit(browser, address, "page.html", theme="light", screen="phone")
+    assert any(fault in line for line in found)
+
+
+def test_checks_accept_a_good_page(tmp_path, browser):
+    page = bad_site(tmp_path, GOOD)
+    assert pages.faults_in_text(page, page.parent) == []
+    with pages.served(page.parent) as address:
+        assert pages.visit(browser, address, "page.html", theme="dark", screen="phone") == []

@@ -1,0 +1,150 @@
+"""What is written down twice says the same, and what is installed is whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import notebooks
+import pytest
+import yaml
+from conftest import ROOT
+from packaging.requirements import Requirement
+
+CONDA_NAMES = {"torch": "pytorch"}
+"""Packages that conda-forge calls otherwise than the Python index."""
+
+CONDA_ONLY = {"python", "pip", "jupyterlab", "nodejs"}
+"""What environment.yml adds: the interpreter, and what Binder and the book's assets need."""
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+ADDRESS = notebooks.repository_address()
+
+ADDRESS_IN = {"_config.yml", "pyproject.toml", "CITATION.cff", "README.md"}
+"""The files that may hold the project's public address."""
+
+MADE = {"_build", "build", "node_modules", "vendor", "__pycache__"}
+"""Folders that tools make; those whose name starts with "." or ends with ".egg-info" too."""
+
+TEXT = {".md", ".py", ".toml", ".yml", ".yaml", ".cff", ".css", ".js", ".json", ".bib", ".svg", ""}
+
+
+def bounds(requirements: list[str]) -> dict[str, str]:
+    """Name to version bounds, in one spelling, of requirements in either file's notation."""
+    parsed = [Requirement(text) for text in requirements]
+    return {item.name.lower(): str(item.specifier) for item in parsed}
+
+
+def slug(address: str) -> str:
+    """OWNER/PROJECT of a public address."""
+    return "/".join(address.rstrip("/").split("/")[-2:])
+
+
+def written_files() -> Iterator[Path]:
+    """Every file that people write: all but what tools make."""
+    for folder, folders, files in os.walk(ROOT):
+        folders[:] = [name for name in folders if not is_made(name)]
+        yield from (Path(folder) / name for name in files)
+
+
+def is_made(folder: str) -> bool:
+    """Whether tools make the folder of this name. Hidden ones are, except where CI is set up."""
+    hidden = folder.startswith(".") and folder not in {".ci", ".github"}
+    return hidden or folder.endswith(".egg-info") or folder in MADE
+
+
+# environment.yml
+
+
+def test_environment_has_the_names_and_bounds_of_pyproject():
+    extras = PROJECT["optional-dependencies"]
+    expected = {
+        CONDA_NAMES.get(name, name): bound
+        for name, bound in bounds(PROJECT["dependencies"] + extras["book"]).items()
+    }
+    conda = bounds([item for item in ENVIRONMENT["dependencies"] if isinstance(item, str)])
+    assert {name: bound for name, bound in conda.items() if name not in CONDA_ONLY} == expected
+
+
+def test_environment_asks_for_the_same_python():
+    conda = bounds([item for item in ENVIRONMENT["dependencies"] if isinstance(item, str)])
+    assert conda["python"] == PROJECT["requires-python"]
+
+
+def test_environment_installs_the_package_itself():
+    assert {"pip": ["--editable ."]} in ENVIRONMENT["dependencies"]
+
+
+# One address, one version
+
+
+def test_address_is_the_same_wherever_it_stands():
+    assert PROJECT["urls"]["Repository"] == ADDRESS
+    assert CITATION["repository-code"] == ADDRESS
+
+
+def test_readme_badges_lead_to_the_address():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    hosts = r"(?:mybinder\.org/v2/gh|colab\.research\.google\.com/github)"
+    assert set(re.findall(rf"{hosts}/([\w.-]+/[\w.-]+)", readme)) <= {slug(ADDRESS)}
+
+
+def test_address_is_written_by_hand_nowhere_else():
+    holders = {
+        path.relative_to(ROOT).as_posix()
+        for path in written_files()
+        if path.suffix in TEXT and slug(ADDRESS) in path.read_text(encoding="utf-8")
+    }
+    assert holders <= ADDRESS_IN
+    assert "_config.yml" in holders
+
+
+def test_version_is_the_same_wherever_it_stands():
+    package = (ROOT / "nst_teach" / "__init__.py").read_text(encoding="utf-8")
+    assert re.findall(r'^__version__ = "(.+)"$', package, re.M) == [PROJECT["version"]]
+    assert CITATION["version"] == PROJECT["version"]
+
+
+# What is installed
+
+
+def test_torch_and_torchvision_come_from_one_index():
+    torch = pytest.importorskip("torch")
+    torchvision = pytest.importorskip("torchvision")
+    builds = {module.__version__.partition("+")[2] for module in (torch, torchvision)}
+    assert len(builds) == 1, "install both from one index; their builds do not fit together"
+    boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    assert torchvision.ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5).tolist() == [0]
+
+
+@pytest.fixture(scope="module")
+def wheel_files(tmp_path_factory) -> set[str]:
+    """The names in the wheel that the project makes, built from a copy of its sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "nst_teach", folder / "nst_teach")
+    options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder)]
+    subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(folder)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_wheel_carries_every_file_of_the_package(wheel_files):
+    files = {path.relative_to(ROOT) for path in (ROOT / "nst_teach").rglob("*") if path.is_file()}
+    carried = {path.as_posix() for path in files if "__pycache__" not in path.parts}
+    assert carried - wheel_files == set()
+
+
+def test_wheel_carries_nothing_but_the_package(wheel_files):
+    tops = {Path(name).parts[0] for name in wheel_files}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"nst_teach"}
