@@ -1,7 +1,7 @@
 """The losses of neural style transfer: pure functions of tensors that know no network.
 
-Notation (the book's notation page): a layer's features F have N filters and M = h·w positions; P are
-the features of the content image, G and A the Gram matrices of the image and of the style.
+Notation (the book's notation page): a layer's features F have N filters and M = h·w positions;
+P are the features of the content image, G and A the Gram matrices of the image and of the style.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ def load_network(
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
-    """A VGG of this plan with random weights: conv1_1, relu1_1, …, pool5 (3×3 kernels, stride 1)."""
+    """A VGG of this plan with random weights and 3×3 kernels: conv1_1, relu1_1, …, pool5."""
     modules: dict[str, nn.Module] = {}
     channels = 3
     for block, widths in enumerate(plan, start=1):
@@ -184,7 +184,7 @@ def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
 
 
 def build_squeezenet(pooling: str) -> FeatureNetwork:
-    """SqueezeNet 1.1 (Iandola et al., 2016) with random weights, under torchvision's module names."""
+    """SqueezeNet 1.1 (Iandola et al., 2016), random weights, under torchvision's module names."""
     from torchvision.models import squeezenet1_1
 
     modules: dict[str, nn.Module] = {}

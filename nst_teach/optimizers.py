@@ -1,7 +1,7 @@
 """Four ways to walk downhill, each moving the pixels of a picture.
 
-Every optimiser here is given an `evaluate` function that takes the picture, fills in its gradient and
-returns the loss; how often it calls it is its own affair. Chapter 6 compares them.
+Every optimiser here is given an `evaluate` function that takes the picture, fills in its gradient
+and returns the loss; how often it calls it is its own affair. Chapter 6 compares them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor
 Evaluate = Callable[[Tensor], Tensor]
 
 LBFGS_HISTORY = 20
-"""Pairs of (step, change of gradient) that are remembered. Torch's default of 100 costs more time in
-vector arithmetic than it saves in evaluations at these sizes (benchmarks/lbfgs_history.py)."""
+"""Pairs of (step, change of gradient) that are remembered. Torch's default of 100 costs more time
+in vector arithmetic than it saves in evaluations at these sizes (benchmarks/lbfgs_history.py)."""
 SCIPY_HISTORY = 10  # SciPy's default `m`
 ADAM_LEARNING_RATE = 0.02  # TensorFlow's style transfer tutorial, for pictures in [0, 1]
 LBFGS_LEARNING_RATE = 1.0  # the quasi-Newton step as it is

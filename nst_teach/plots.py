@@ -1,7 +1,7 @@
 """The pictures that the course needs, as matplotlib figures.
 
-Every function returns a `Figure` that is already closed for pyplot: in a notebook the last line of a
-cell shows it once, and `figure.savefig(path)` saves it.
+Every function returns a `Figure` that is already closed for pyplot: in a notebook the last line
+of a cell shows it once, and `figure.savefig(path)` saves it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pictures that come with the course: real photographs, and style pictures painted by our own code.
+"""Pictures that come with the course: real photographs, and style pictures painted by our code.
 
-The photographs are carried by scikit-image, so nothing is downloaded. The style pictures are painted
-by the programs in `tools/paint`, which make each of them again bit for bit.
+The photographs are carried by scikit-image, so nothing is downloaded. The style pictures are
+painted by the programs in `tools/paint`, which make each of them again bit for bit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Measure the bundled network and write its report, from which the book's model card is made.
 
-    python tools/evaluate_petite.py --pictures FOLDER --exact FILE --narrow FILE \\
-        --out nst_teach/weights/petite.json
+    python tools/evaluate_petite.py --run runs/petite --exact FILE --narrow FILE \\
+        --fit FOLDER --test FOLDER --pictures FOLDER --out nst_teach/weights/petite.json
 
 Four questions, asked of pictures that it was not trained on:
 
@@ -66,6 +66,11 @@ def head_scores(
         residual = (with_one(a) @ head - b).square().sum()
         scores[tap] = 1 - (residual / (b - b.mean(0)).square().sum()).item()
     return scores
+
+
+def mean_score(network: FeatureNetwork, teacher: Teacher, fit: list, test: list) -> float:
+    scores = head_scores(network, teacher, EXACT_TAPS, fit, test)
+    return sum(scores.values()) / len(scores)
 
 
 def stacked(network, teacher: Teacher, tap: str, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -193,8 +198,12 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     test = read(arguments.test, None, R2_SIZE, limit=16)
     test += read(arguments.pictures, arguments.styles + arguments.contents, R2_SIZE)
     report = {"facts": facts(petite, arguments.weights)}
+    report["training"] = json.loads((arguments.run / "recipe.json").read_text())
     report["r2"] = head_scores(petite, exact, EXACT_TAPS, fit, test)
     report["r2"] |= head_scores(petite, narrow, TAPS[3:], fit, test)
+    single = load_network("petite", weights=arguments.run / "petite-single.safetensors")
+    report["half_precision"] = mean_score(petite, exact, fit, test)
+    report["single_precision"] = mean_score(single, exact, fit, test)
     print(report["r2"], flush=True)
     report["dead_filters"] = dead_filters(petite, test)
     if not arguments.quick:
@@ -222,6 +231,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--weights", type=Path, default=WEIGHTS_FOLDER / "petite.safetensors")
+    add("--run", type=Path, required=True, help="the training's folder (train_petite.py --out)")
     add("--exact", required=True, help="the exact VGG-19 ('vgg19' or a file, to relu3_1 at least)")
     add("--narrow", required=True, help="a narrow VGG-19 with heads to relu5_1")
     add("--fit", type=Path, action="append", required=True, help="pictures to solve the heads on")

@@ -6,8 +6,9 @@ A student of VGG-16's topology looks at small crops of photographs and paintings
 at relu1_1 … relu5_1, linear heads predict the teacher's features at the same layers; the loss is
 the prediction's squared error over the teacher's variance, plus a relative Gram distance, because
 Gram matrices are what the network is for. The heads are thrown away afterwards. Batch norm helps
-while training and is folded into the convolutions; then each filter is rescaled to a mean activation
-of 1 over natural pictures, as Gatys et al. (2016, section 3) did: exact in a ReLU network.
+while training and is folded into the convolutions; then each filter is rescaled to a mean
+activation of 1 over natural pictures, as Gatys et al. (2016, section 3) did. In a ReLU network
+this is exact.
 
 The run is seeded, logged (`log.jsonl`) and written to `checkpoint.pt` as it goes; the same command
 goes on from there. Several `--pictures` and `--teacher` may be given: the first teacher that has a
@@ -84,18 +85,20 @@ def make_heads() -> nn.ModuleDict:
 # --- pictures ----------------------------------------------------------------------------------
 
 
-def read_pictures(folders: list[Path], exclude: list[str]) -> list[list[np.ndarray]]:
-    """Every picture of the folders at each of `SCALES`, as uint8 (H, W, 3)."""
+def find_pictures(folders: list[Path], exclude: list[str]) -> list[Path]:
+    """Every picture file of the folders, but for the stems to leave out."""
     paths = sorted(
         p for f in folders for p in f.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")
     )
     paths = [p for p in paths if p.stem not in exclude]
     if not paths:
         raise SystemExit(f"no .png or .jpg in {', '.join(map(str, folders))}")
-    return [pyramid(ImageOps.exif_transpose(Image.open(p)).convert("RGB")) for p in paths]
+    return paths
 
 
-def pyramid(picture: Image.Image) -> list[np.ndarray]:
+def pyramid(path: Path) -> list[np.ndarray]:
+    """A picture at each of `SCALES`, as uint8 (H, W, 3)."""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
     sizes = [tuple(round(side * s) for side in picture.size) for s in SCALES]
     return [
         np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
@@ -222,11 +225,26 @@ def rescale(state: dict[str, Tensor], batches: list[Tensor]) -> dict[str, Tensor
     return state
 
 
-def export(student: Student, batches: list[Tensor], path: Path) -> None:
-    """Fold, rescale and write `path` in half precision."""
+def export(student: Student, batches: list[Tensor], folder: Path) -> None:
+    """Fold, rescale and write the weights: in half precision for use, in single to compare."""
     state = rescale(fold(student.eval()), batches)
     student.train()
-    save_file({k: v.half().contiguous() for k, v in state.items()}, path)
+    save_file(state, folder / "petite-single.safetensors")
+    half = {name: value.half().contiguous() for name, value in state.items()}
+    save_file(half, folder / "petite.safetensors")
+
+
+def recipe(arguments: argparse.Namespace, names: list[str], step: int) -> dict:
+    """What the model card says about the training."""
+    return {
+        "pictures": f"{len(names)}: {', '.join(names)}",
+        "teachers": [Path(teacher).stem for teacher in arguments.teacher],
+        "crops": step * BATCH,
+        "crop_size": f"{CROP} px, from each picture at {len(SCALES)} sizes",
+        "steps": f"{step} of {BATCH} crops, each batch used {REPLAY} times on average",
+        "loss": f"squared error over variance + {GRAM_WEIGHT} × relative Gram distance",
+        "optimizer": f"AdamW, rate {arguments.lr} with cosine decay, bf16, seed {arguments.seed}",
+    }
 
 
 # --- the run -------------------------------------------------------------------------------------
@@ -249,7 +267,9 @@ class Run:
         torch.set_flush_denormal(True)
         self.arguments, self.device = arguments, torch.device(arguments.device)
         self.rng = np.random.default_rng(arguments.seed)
-        self.pictures = read_pictures(arguments.pictures, arguments.exclude)
+        paths = find_pictures(arguments.pictures, arguments.exclude)
+        self.names = [path.stem for path in paths]
+        self.pictures = [pyramid(path) for path in paths]
         self.teachers = [
             load_teacher(t).to(self.device, torch.bfloat16, memory_format=CHANNELS_LAST)
             for t in arguments.teacher
@@ -317,7 +337,9 @@ class Run:
         torch.save(state, temporary)
         temporary.replace(self.arguments.out / "checkpoint.pt")
         calibration = [random_batch(self.pictures, np.random.default_rng(i)) for i in range(12)]
-        export(self.student, calibration, self.arguments.out / "petite.safetensors")
+        export(self.student, calibration, self.arguments.out)
+        text = json.dumps(recipe(self.arguments, self.names, self.step), indent=2)
+        (self.arguments.out / "recipe.json").write_text(text + "\n")
 
     def resume(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)

@@ -1,7 +1,7 @@
 """Paint the style pictures of the package, or check that they are what the programs paint.
 
-    python -m tools.paint            paint all into nst_teach/pictures
-    python -m tools.paint --check    paint again and compare pixel by pixel
+python -m tools.paint            paint all into nst_teach/pictures
+python -m tools.paint --check    paint again and compare pixel by pixel
 """
 
 from __future__ import annotations
