@@ -5,6 +5,9 @@ PIP_FLAGS  ?=
 TEST_FLAGS ?= --numprocesses auto
 PORT       ?= 8000
 
+# Notebooks that run while the book is built show no progress bars.
+export NST_TEACH_PROGRESS := 0
+
 VENV := .venv
 BIN  := $(VENV)/bin
 PAGE := _build/html/index.html

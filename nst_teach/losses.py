@@ -85,7 +85,7 @@ def total_variation(image: Tensor) -> Tensor:
         image: `(B, C, H, W)`.
 
     Returns:
-        A scalar: 0 for a flat picture, 2 for a checkerboard of 0 and 1 with squares of one pixel.
+        A scalar; 0 for a flat picture, 2 for a checkerboard of 0 and 1 with squares of one pixel.
 
     Raises:
         ShapeError: not four dimensions, or fewer than two rows or columns.

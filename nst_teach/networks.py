@@ -20,6 +20,10 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_NETWORK = "petite"
 NETWORK_VARIABLE = "NST_TEACH_NETWORK"
 
+MEMORY_FORMAT = torch.channels_last
+"""How features lie in memory: convolutions on CPUs are faster so (benchmarks/speed.py). Shapes and
+values are not concerned."""
+
 Plan = tuple[tuple[int, ...], ...]
 """The widths (number of filters) of a VGG's convolutions, block by block."""
 
@@ -49,7 +53,8 @@ class FeatureNetwork(nn.Module):
         name: which network it is, such as `"petite"`.
         layers: the names of its layers, in order.
         pooling: `"max"` or `"average"`.
-        content_layers, style_layers: the layers that the literature takes by default.
+        content_layers: the layers that the literature takes for the content.
+        style_layers: those that it takes for the style.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class FeatureNetwork(nn.Module):
         self.content_layers, self.style_layers = content_layers, style_layers
         self.layers = tuple(modules)
         self.stack = nn.ModuleList(modules.values())
-        self.requires_grad_(False).eval()
+        self.requires_grad_(False).eval().to(memory_format=MEMORY_FORMAT)
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
         """Return `{layer: features}` for the layers asked for, stopping at the deepest of them.
@@ -84,7 +89,7 @@ class FeatureNetwork(nn.Module):
         """
         wanted = self._check(layers)
         features: dict[str, Tensor] = {}
-        x = preprocess(image, self.convention)
+        x = preprocess(image, self.convention).contiguous(memory_format=MEMORY_FORMAT)
         for name, module in zip(self.layers, self.stack, strict=True):
             x = self._step(name, module, x, image)
             if name in wanted:

@@ -15,7 +15,7 @@ Layers = str | Iterable[str] | Mapping[str, float]
 """Layers by name; a mapping gives each a weight."""
 
 STYLE_STRENGTH = 30.0
-"""β per content feature when β is left open: tuned by eye on `petite` at 192 to 384 pixels."""
+"""β per content feature where β is left open; tuned by eye on `petite` at 192 to 384 pixels."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ class StyleObjective:
         total_variation: weight of the total variation.
 
     Raises:
-        NetworkError: an unknown layer. ValueError: a weight that is negative or not finite.
+        NetworkError: an unknown layer.
+        ValueError: a weight that is negative or not finite.
 
     Chapter 5 builds it step by step.
     """

@@ -41,7 +41,10 @@ class Record:
         step: steps taken so far (0 is the start); a line search evaluates several times a step.
         evaluations: evaluations so far, this one included.
         seconds: since the run began; a continued run goes on counting.
-        total, content, style, total_variation: as in `Losses`, as numbers.
+        total: as in `Losses`, as numbers; so are the next three.
+        content: per content layer.
+        style: per style layer.
+        total_variation: of the picture.
     """
 
     step: int
@@ -67,7 +70,8 @@ class Result:
         steps: steps taken, over all runs that it continues.
         settings: what was asked for, with every default filled in.
         stopped: why the run ended early; empty if it did not.
-        content, style: the pictures that went in (if any), for plots.
+        content: the photograph that went in (if any), for plots.
+        style: the style picture that went in (if any), for plots.
     """
 
     image: Tensor

@@ -19,6 +19,7 @@ def threads_per_worker() -> int:
 # Read by torch when it is imported and by every kernel and book build that a test starts; so it
 # must be set before the first test module is.
 os.environ.setdefault("OMP_NUM_THREADS", str(threads_per_worker()))
+os.environ.setdefault("NST_TEACH_PROGRESS", "0")  # no bars in the notebooks' output
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -30,7 +30,9 @@ from nst_teach import load_image, load_network, losses, optimize, transfer
 from nst_teach.networks import PETITE_PLAN, WEIGHTS_FOLDER, FeatureNetwork, build_vgg
 from nst_teach.objective import StyleObjective
 
-R2_SIZE = 320  # pixels, longer side
+R2_SIZE = 481  # pixels, longer side: that of the BSDS photographs, which stay as they are
+FIT_PICTURES = 96  # enough positions at relu5_1 for heads of 129 × 512 numbers
+TEST_PICTURES = 16
 RIDGE = 1e-4  # relative to the mean of the diagonal
 SAMPLES_A_PICTURE = 2000  # positions a picture for the regression
 STYLE_SIZE, STYLE_STEPS = 192, 150
@@ -194,8 +196,8 @@ def read(folders: list[Path], names: list[str] | None, size: int, limit: int | N
 def evaluate(arguments: argparse.Namespace) -> dict:
     petite = load_network("petite", weights=arguments.weights)
     exact, narrow = load_teacher(arguments.exact), load_teacher(arguments.narrow)
-    fit = read(arguments.fit, None, R2_SIZE, limit=60)
-    test = read(arguments.test, None, R2_SIZE, limit=16)
+    fit = read(arguments.fit, None, R2_SIZE, limit=FIT_PICTURES)
+    test = read(arguments.test, None, R2_SIZE, limit=TEST_PICTURES)
     test += read(arguments.pictures, arguments.styles + arguments.contents, R2_SIZE)
     report = {"facts": facts(petite, arguments.weights)}
     report["training"] = json.loads((arguments.run / "recipe.json").read_text())

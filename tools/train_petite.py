@@ -156,13 +156,13 @@ def thinned(features: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def loss_parts(
-    student: Student, heads: nn.ModuleDict, x: Tensor, target: dict[str, Tensor], variance: dict
+    student: Student, heads: nn.ModuleDict, x: Tensor, target: dict[str, Tensor], scale: dict
 ) -> tuple[Tensor, Tensor]:
-    """Squared error over the teacher's variance, and relative Gram distance, summed over taps."""
+    """Squared error times `scale`, and relative Gram distance, each summed over the taps."""
     with torch.autocast(x.device.type, torch.bfloat16):
         features = thinned(student(x))
         predicted = {tap: heads[tap](features[tap]) for tap in target}
-    error = sum((predicted[t] - target[t]).float().square().mean() / variance[t] for t in target)
+    error = sum((predicted[t] - target[t]).float().square().mean() * scale[t] for t in target)
     gram = sum(relative_gram(predicted[t], target[t]) for t in target)
     return error, gram
 
@@ -277,7 +277,7 @@ class Run:
         self.student = Student().to(self.device, memory_format=CHANNELS_LAST)
         self.heads = make_heads().to(self.device)
         self.optimizer = self._optimizer()
-        self.step, self.variance = 0, {}
+        self.step, self.scale = 0, {}
         self.pool: deque[tuple] = deque(maxlen=REPLAY_POOL)
         self.loss_parts = torch.compile(loss_parts) if arguments.compile else loss_parts
 
@@ -301,11 +301,14 @@ class Run:
         return self.pool[self.rng.integers(len(self.pool))]
 
     def prepare(self) -> None:
-        """Measure the teacher's variance, settle the batch norms, solve for the heads."""
+        """Measure the teacher's variance; settle the batch norms and solve for the heads."""
         batches = [self.taught_batch() for _ in range(8)]
         for tap in TAPS:
             f = torch.cat([t[tap].float() for _, t in batches])
-            self.variance[tap] = f.var(dim=(0, 2, 3), unbiased=False).mean().item()
+            variance = f.var(dim=(0, 2, 3), unbiased=False).mean().item()
+            self.scale[tap] = self.arguments.weight.get(tap, 1.0) / variance
+        if self.arguments.begin_from:
+            return self.begin_from(self.arguments.begin_from)
         with torch.no_grad():
             for x, _ in batches:
                 self.student(x)
@@ -315,7 +318,7 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.arguments.lr, self.step, self.arguments.steps)
         x, target = self.next_batch()
-        error, gram = self.loss_parts(self.student, self.heads, x, target, self.variance)
+        error, gram = self.loss_parts(self.student, self.heads, x, target, self.scale)
         self.optimizer.zero_grad(set_to_none=True)
         (error + GRAM_WEIGHT * gram).backward()
         parameters = [p for g in self.optimizer.param_groups for p in g["params"]]
@@ -331,7 +334,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "rng": json.dumps(self.rng.bit_generator.state),
             "step": self.step,
-            "variance": self.variance,
+            "scale": self.scale,
         }
         temporary = self.arguments.out / "checkpoint.tmp"
         torch.save(state, temporary)
@@ -347,7 +350,13 @@ class Run:
         self.heads.load_state_dict(state["heads"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = json.loads(state["rng"])
-        self.step, self.variance = state["step"], state["variance"]
+        self.step, self.scale = state["step"], state["scale"]
+
+    def begin_from(self, path: Path) -> None:
+        """Take over what another run has learnt, with a fresh optimiser and schedule."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.student.load_state_dict(state["student"])
+        self.heads.load_state_dict(state["heads"])
 
 
 def log(path: Path, **entry: float) -> None:
@@ -384,18 +393,32 @@ def train(arguments: argparse.Namespace) -> None:
     run.save()
 
 
+def tap_weight(text: str) -> tuple[str, float]:
+    """`relu2_1=2` as a pair."""
+    tap, _, weight = text.partition("=")
+    if tap not in TAPS:
+        raise argparse.ArgumentTypeError(f"'{tap}' is no tap; choose from {', '.join(TAPS)}")
+    return tap, float(weight)
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--pictures", type=Path, action="append", required=True, help="a folder")
     parser.add_argument("--exclude", action="append", default=[], help="a file's stem to leave out")
     parser.add_argument("--teacher", action="append", required=True, help="'vgg19' or a file")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--begin-from", type=Path, help="the checkpoint of another run")
+    parser.add_argument(
+        "--weight", type=tap_weight, action="append", default=[], help="of a tap: relu2_1=2"
+    )
     parser.add_argument("--steps", type=int, default=40_000)
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--compile", action="store_true", help="slower start, then a third faster")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.weight = dict(arguments.weight)
+    return arguments
 
 
 if __name__ == "__main__":

@@ -1,0 +1,307 @@
+"""The command line: what it makes, what it says, and what it returns."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+
+from nst_teach import StyleObjective, cli, load_image, networks, transfer
+
+HEAVY = ("torchvision", "matplotlib", "scipy", "ipywidgets", "skimage")
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch):
+    """Runs `nst-teach chelsea dots -o out.png …` in an empty folder, small and quick."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(networks.NETWORK_VARIABLE, raising=False)
+    usual = {"--size": "32", "--steps": "2", "-o": "out.png"}
+
+    def run(*arguments: str, photo: str = "chelsea", style: str = "dots", **options: str) -> int:
+        given = usual | {f"--{key.replace('_', '-')}": value for key, value in options.items()}
+        if "--output" in given:
+            del given["-o"]
+        words = [word for pair in given.items() for word in pair]
+        return cli.main([photo, style, "--quiet", *words, *arguments])
+
+    return run
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.png"
+
+
+@pytest.fixture
+def evaluations(monkeypatch):
+    """Counts evaluations, and raises or returns what a test puts in for one of them."""
+    evaluate, trouble, count = StyleObjective.__call__, {}, []
+
+    def watched(self, image):
+        count.append(1)
+        if isinstance(trouble.get(len(count)), BaseException):
+            raise trouble[len(count)]
+        losses = evaluate(self, image)
+        if len(count) in trouble:
+            object.__setattr__(losses, "total", losses.total * trouble[len(count)])
+        return losses
+
+    monkeypatch.setattr(StyleObjective, "__call__", watched)
+    watched.trouble, watched.count = trouble, count
+    return watched
+
+
+def said(capsys) -> str:
+    """The one message on the error stream, which is no traceback."""
+    text = capsys.readouterr().err
+    assert "Traceback" not in text
+    assert text.startswith("nst-teach: ")
+    return text
+
+
+# --- what it makes -------------------------------------------------------------------------------
+
+
+def test_it_paints_a_picture_and_says_where_it_is(command, out, capsys):
+    assert command() == 0
+    with Image.open(out) as picture:
+        assert max(picture.size) == 32
+    printed, errors = capsys.readouterr()
+    assert "out.png: Result(" in printed
+    assert "2 steps" in printed
+    assert errors == ""
+
+
+def test_it_does_what_transfer_does(command, out):
+    """Every option reaches it: the same picture as from Python."""
+    command(
+        "--alpha=2",
+        "--beta=5000",
+        "--total-variation=3",
+        start="noise",
+        seed="4",
+        optimizer="adam",
+        learning_rate="0.05",
+        content_layers="relu3_1",
+        style_layers="relu1_1=0.7,relu2_1=0.3",
+        style_size="24",
+        pooling="max",
+    )
+    expected = transfer(
+        "chelsea",
+        "dots",
+        network=networks.load_network("petite", pooling="max"),
+        content_layers="relu3_1",
+        style_layers={"relu1_1": 0.7, "relu2_1": 0.3},
+        alpha=2,
+        beta=5000,
+        total_variation=3,
+        start="noise",
+        seed=4,
+        optimizer="adam",
+        learning_rate=0.05,
+        steps=2,
+        size=32,
+        style_size=24,
+        progress=False,
+    )
+    assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_files_can_stand_for_samples(command, out, tmp_path):
+    for name in ("photo.png", "style.jpg", "start.webp"):
+        Image.new("RGB", (48, 40), (200, 100, 50)).save(tmp_path / name)
+    assert command(photo="photo.png", style="style.jpg", start="start.webp") == 0
+    assert out.is_file()
+
+
+def test_a_plot_can_be_saved_beside_the_picture(command, tmp_path):
+    assert command(plot="curves/plot.png") == 0
+    assert (tmp_path / "curves" / "plot.png").is_file()
+
+
+def test_a_missing_folder_is_made(command, tmp_path):
+    assert command(output="new/folder/out.jpg") == 0
+    assert (tmp_path / "new" / "folder" / "out.jpg").is_file()
+
+
+def test_weights_can_come_from_a_file(command):
+    weights = str(networks.WEIGHTS_FOLDER / "petite.safetensors")
+    assert command(network="petite", weights=weights) == 0
+
+
+# --- what it refuses -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"photo": "nowhere.jpg"}, "there is no file 'nowhere.jpg'"),
+        ({"style": "nowhere.jpg"}, "there is no file 'nowhere.jpg'"),
+        ({"start": "nowhere.jpg"}, "there is no file 'nowhere.jpg'"),
+        ({"network": "vgg11"}, "unknown network 'vgg11'"),
+        ({"weights": "nowhere.pth"}, "there is no weight file 'nowhere.pth'"),
+        ({"style_layers": "relu9_9"}, "no layer 'relu9_9'"),
+        ({"style_layers": "relu1_1=-1"}, "relu1_1=-1.0 was given"),
+        ({"size": "0"}, "size=0 was given"),
+        ({"steps": "-1"}, "steps=-1 was given"),
+        ({"alpha": "nan"}, "alpha=nan was given"),
+        ({"optimizer": "scipy", "learning_rate": "1"}, "takes no learning_rate"),
+        ({"device": "gpu"}, "'gpu'"),
+    ],
+)
+def test_bad_input_ends_with_one_line_and_status_2(command, out, capsys, options, message):
+    assert command(**options) == cli.EXIT_BAD_INPUT == 2
+    assert message in said(capsys)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"output": "out.xyz"},
+        {"output": "out"},
+        {"output": "out.psd"},  # Pillow reads it, and cannot write it
+        {"output": "in_the_way/out.png"},
+        {"plot": "plot.xyz"},
+        {"plot": "in_the_way/plot.png"},
+    ],
+    ids=str,
+)
+def test_an_output_that_cannot_be_written_is_found_before_the_work(
+    command, tmp_path, capsys, evaluations, options
+):
+    """And not after ten minutes of it."""
+    (tmp_path / "in_the_way").write_text("a file where a folder should be")
+    assert command(**options) == 2
+    assert "cannot" in said(capsys)
+    assert evaluations.count == []
+
+
+@pytest.mark.parametrize(
+    "words", ["--optimizer sgd", "--pooling mean", "--steps many", "--style-layers relu1_1=much"]
+)
+def test_a_misspelt_option_is_explained(command, capsys, words):
+    option, value = words.split()
+    with pytest.raises(SystemExit) as end:
+        command(option, value)
+    assert end.value.code == 2
+    assert option in capsys.readouterr().err
+
+
+def test_the_output_must_be_named(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["chelsea", "dots"])
+    assert end.value.code == 2
+    assert "-o" in capsys.readouterr().err
+
+
+# --- ending early --------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_what_there_is(command, out, capsys, evaluations):
+    evaluations.trouble[3] = KeyboardInterrupt()
+    assert command(steps="20") == cli.EXIT_INTERRUPTED == 130
+    assert "interrupted" in said(capsys)
+    assert out.is_file()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_run_that_breaks_down_saves_what_there_is(command, out, capsys, evaluations):
+    evaluations.trouble[3] = float("nan")
+    assert command(steps="20") == cli.EXIT_STOPPED == 3
+    assert "not finite" in said(capsys)
+    assert out.is_file()
+
+
+def test_too_little_memory_says_what_to_do(command, capsys, evaluations):
+    evaluations.trouble[1] = torch.OutOfMemoryError("CUDA out of memory.")
+    assert command() == 2
+    assert "smaller size=" in said(capsys)
+
+
+# --- its words -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("relu4_2", ("relu4_2",)),
+        ("relu1_1,relu2_1", ("relu1_1", "relu2_1")),
+        (" relu1_1 , relu2_1, ", ("relu1_1", "relu2_1")),
+        ("relu1_1=0.7,relu2_1=3", {"relu1_1": 0.7, "relu2_1": 3.0}),
+        ("relu1_1 = 0.7, relu2_1 = 3", {"relu1_1": 0.7, "relu2_1": 3.0}),
+        ("", ()),
+    ],
+)
+def test_layers_are_names_or_names_with_weights(text, expected):
+    assert cli.layers(text) == expected
+
+
+@pytest.mark.parametrize("text", ["relu1_1=much", "relu1_1=1=2", "relu1_1,relu2_1=1", "relu1_1="])
+def test_layers_that_are_neither_are_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected names"):
+        cli.layers(text)
+
+
+def test_options_are_called_as_in_python():
+    """Whoever knows one knows the other."""
+    ours = {action.dest for action in cli.parser()._actions}
+    theirs = set(inspect.signature(transfer).parameters)
+    assert theirs - ours == {"content", "callback", "progress"}
+    loading = set(inspect.signature(networks.load_network).parameters) - {"name"}
+    assert ours - theirs - loading == {"help", "photo", "output", "plot", "quiet"}
+
+
+def test_defaults_are_those_of_python():
+    given = vars(cli.parser().parse_args(["a", "b", "-o", "c.png"]))
+    for name, parameter in inspect.signature(transfer).parameters.items():
+        if name in given and parameter.default is not inspect.Parameter.empty:
+            assert given[name] == parameter.default, name
+
+
+def test_help_lists_the_samples(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--help"])
+    assert end.value.code == 0
+    assert "chelsea" in capsys.readouterr().out
+
+
+# --- as a program --------------------------------------------------------------------------------
+
+
+def python(*arguments: str, folder) -> subprocess.CompletedProcess:
+    """A fresh interpreter in an empty folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_it_runs_as_a_program(tmp_path):
+    words = ["chelsea", "dots", "-o", "out.png", "--size=32", "--steps=1"]
+    done = python("-m", "nst_teach.cli", *words, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("out.png: Result(")
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_importing_the_package_is_light(tmp_path):
+    """What only some need is imported where it is used."""
+    code = f"import sys, nst_teach; print([m for m in {HEAVY} if m in sys.modules])"
+    done = python("-c", code, folder=tmp_path)
+    assert done.stdout.strip() == "[]", done.stderr

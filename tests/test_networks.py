@@ -1,0 +1,551 @@
+"""The networks: every layer is what its name says, and every weight file is read with care."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import threading
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from nst_teach import FeatureNetwork, NetworkError, load_network
+from nst_teach.networks import (
+    NETWORK_VARIABLE,
+    PETITE_PLAN,
+    VGG16_PLAN,
+    VGG19_PLAN,
+    WEIGHTS_FOLDER,
+    build_squeezenet,
+    build_vgg,
+    read_weights,
+)
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TINY_PLAN = ((4, 5), (6, 7))
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+@pytest.fixture(scope="module")
+def petite() -> FeatureNetwork:
+    return load_network("petite")
+
+
+@pytest.fixture
+def tiny() -> FeatureNetwork:
+    """Two blocks of two convolutions, with random weights: fast, and wholly predictable."""
+    torch.manual_seed(0)
+    return build_vgg("tiny", TINY_PLAN, "average")
+
+
+@pytest.fixture(scope="module")
+def image() -> torch.Tensor:
+    return torch.rand(1, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def tiny_files(tiny, tmp_path, monkeypatch):
+    """Makes `tiny` a network that `load_network` knows, and gives a function that saves weights."""
+    from nst_teach import networks
+
+    builder = functools.partial(build_vgg, "tiny", TINY_PLAN)
+    monkeypatch.setitem(networks._BUILDERS, "tiny", lambda pooling: builder(pooling or "average"))
+
+    def save(name: str = "tiny.safetensors", **changes) -> Path:
+        state = file_state(tiny) | {key.replace("__", "."): v for key, v in changes.items()}
+        state = {key: value for key, value in state.items() if value is not None}
+        path = tmp_path / name
+        save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
+        return path
+
+    return save
+
+
+def file_state(network: FeatureNetwork) -> dict[str, torch.Tensor]:
+    """A network's weights as a file names them: conv1_1.weight, conv1_1.bias, …"""
+    convolutions = {n: m for n, m in zip(network.layers, network.stack, strict=True) if "conv" in n}
+    return {
+        f"{name}.{key}": value.clone()
+        for name, module in convolutions.items()
+        for key, value in module.state_dict().items()
+    }
+
+
+def features_by_hand(network: FeatureNetwork, image: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What each layer's name promises, with torch's functions and nothing of ours."""
+    x = (image - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    pool = {"average": F.avg_pool2d, "max": F.max_pool2d}[network.pooling]
+    weights, features = file_state(network), {}
+    for name in network.layers:
+        if name.startswith("conv"):
+            x = F.conv2d(x, weights[f"{name}.weight"], weights[f"{name}.bias"], padding=1)
+        else:
+            x = x.clamp(min=0) if name.startswith("relu") else pool(x, 2)
+        features[name] = x
+    return features
+
+
+def calls(network: FeatureNetwork):
+    """A list that names each layer as it is run, while the block lasts."""
+    ran: list[str] = []
+
+    @contextlib.contextmanager
+    def watch():
+        handles = [
+            module.register_forward_hook(lambda *_, name=name: ran.append(name))
+            for name, module in zip(network.layers, network.stack, strict=True)
+        ]
+        yield ran
+        for handle in handles:
+            handle.remove()
+
+    return watch()
+
+
+def no_connection(url, *args, **kwargs):
+    """In place of torch's download."""
+    raise URLError("Temporary failure in name resolution")
+
+
+# --- layers are what they are called -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pooling", ["average", "max"])
+def test_every_layer_of_petite_is_what_its_name_says(image, pooling):
+    network = load_network("petite", pooling=pooling)
+    features, expected = network(image, network.layers), features_by_hand(network, image)
+    assert list(features) == list(expected)
+    for name in network.layers:
+        torch.testing.assert_close(features[name], expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_conv_is_before_the_relu_and_relu_is_after_it(petite, image):
+    """With a ReLU that works in place, conv1_1 would be relu1_1 by the time you look."""
+    features = petite(image, petite.layers)
+    for conv in (name for name in petite.layers if name.startswith("conv")):
+        assert features[conv].min() < 0
+        assert torch.equal(features[conv].clamp(min=0), features[conv.replace("conv", "relu")])
+
+
+def test_nothing_changes_a_feature_after_it_was_captured(petite, image):
+    """Clones are taken the moment each layer returns; the pass must leave the originals alone."""
+    early, handles = {}, []
+    for name, module in zip(petite.layers, petite.stack, strict=True):
+        hook = functools.partial(lambda name, *a: early.update({name: a[-1].clone()}), name)
+        handles.append(module.register_forward_hook(hook))
+    late = petite(image, petite.layers)
+    for handle in handles:
+        handle.remove()
+    assert all(torch.equal(early[name], late[name]) for name in petite.layers)
+
+
+def test_no_relu_works_in_place(petite):
+    networks = [petite, build_squeezenet("max")]
+    relus = [m for network in networks for m in network.modules() if isinstance(m, nn.ReLU)]
+    assert relus
+    assert not any(relu.inplace for relu in relus)
+
+
+def test_gram_before_the_relu_can_be_differentiated(petite, image):
+    """The loud form of the in-place trap is a RuntimeError here."""
+    x = image.clone().requires_grad_(True)
+    features = petite(x, ["conv1_1", "relu2_1"])
+    (features["conv1_1"].square().sum() + features["relu2_1"].sum()).backward()
+    assert x.grad.abs().sum() > 0
+
+
+def test_pooling_halves_the_picture_block_by_block(petite):
+    features = petite(torch.rand(1, 3, 64, 48), petite.layers)
+    for block in range(1, 6):
+        expected = (64 // 2 ** (block - 1), 48 // 2 ** (block - 1))
+        assert features[f"conv{block}_1"].shape[-2:] == expected
+
+
+@pytest.mark.parametrize(
+    ("pooling", "expected"), [("average", (0 + 1 + 2 + 5) / 4), ("max", 5.0)], ids=str
+)
+def test_pooling_is_the_one_asked_for(pooling, expected):
+    network = build_vgg("tiny", TINY_PLAN, pooling)
+    pool = network.stack[network.layers.index("pool1")]
+    assert pool(torch.tensor([[[[0.0, 1.0], [2.0, 5.0]]]])).item() == expected
+    assert network.pooling == pooling
+
+
+def test_a_batch_is_seen_item_by_item(tiny, image):
+    batch = torch.cat([image, 1 - image])
+    together = tiny(batch, "relu2_2")["relu2_2"]
+    assert together.shape[0] == 2
+    for item, features in zip(batch, together, strict=True):
+        torch.testing.assert_close(tiny(item[None], "relu2_2")["relu2_2"][0], features)
+
+
+# --- names and order -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("plan", "places"),
+    [
+        # Known by heart to whoever indexed torchvision's `features`.
+        (VGG16_PLAN, {"conv1_1": 0, "relu2_2": 8, "relu3_3": 15, "conv4_2": 19, "pool5": 30}),
+        (VGG19_PLAN, {"conv1_1": 0, "conv2_1": 5, "conv3_1": 10, "conv4_1": 19, "conv5_1": 28}),
+        (VGG19_PLAN, {"conv4_2": 21, "relu4_2": 22, "pool5": 36}),
+    ],
+)
+def test_names_stand_for_torchvisions_numbers(plan, places):
+    with torch.device("meta"):
+        network = build_vgg("vgg", plan, "max")
+    assert {name: network.layers.index(name) for name in places} == places
+
+
+def test_features_come_in_the_networks_order_whatever_is_asked(tiny, image):
+    assert list(tiny(image, ["relu2_1", "conv1_1", "relu1_2"])) == ["conv1_1", "relu1_2", "relu2_1"]
+    assert list(tiny(image, {"pool1", "conv1_1"})) == ["conv1_1", "pool1"]
+    assert list(tiny(image, "relu2_1")) == ["relu2_1"]
+    assert list(tiny(image, ["relu2_1", "relu2_1"])) == ["relu2_1"]
+
+
+def test_the_default_layers_are_layers_of_the_network(petite):
+    for network in (petite, build_squeezenet("max")):
+        assert set(network.content_layers) | set(network.style_layers) <= set(network.layers)
+
+
+def test_an_unknown_layer_is_refused_with_a_list_of_those_there_are(tiny, image):
+    with pytest.raises(NetworkError, match="no layer 'relu7_1', 'style'") as error:
+        tiny(image, ["relu7_1", "relu1_1", "style"])
+    assert all(name in str(error.value) for name in tiny.layers)
+
+
+def test_asking_for_nothing_is_refused(tiny, image):
+    with pytest.raises(NetworkError, match="no layer was asked for"):
+        tiny(image, [])
+
+
+def test_the_network_introduces_itself(tiny):
+    parameters = sum(p.numel() for p in tiny.parameters())
+    for part in ("tiny", "conv1_1", "pool2", "average", f"{parameters:,}"):
+        assert part in repr(tiny)
+
+
+# --- frozen, and no further than needed ----------------------------------------------------------
+
+
+def test_the_pass_stops_at_the_deepest_layer_asked_for(petite, image):
+    with calls(petite) as ran:
+        petite(image, ["conv1_1", "relu2_1"])
+    assert ran == ["conv1_1", "relu1_1", "conv1_2", "relu1_2", "pool1", "conv2_1", "relu2_1"]
+
+
+def test_the_network_is_frozen_and_stays_in_evaluation_mode(petite):
+    assert not any(p.requires_grad for p in petite.parameters())
+    petite.train()
+    assert not any(module.training for module in petite.modules())
+
+
+def test_gradients_reach_the_picture_and_no_weight(tiny, image):
+    x = image.clone().requires_grad_(True)
+    tiny(x, "relu2_2")["relu2_2"].sum().backward()
+    assert x.grad.abs().sum() > 0
+    assert all(p.grad is None for p in tiny.parameters())
+
+
+@pytest.mark.parametrize("side", [1, 3, 8, 15])
+def test_a_picture_too_small_for_its_layer_is_refused(petite, side):
+    """Four poolings leave nothing of fewer than 16 pixels."""
+    with pytest.raises(NetworkError, match=f"{side}×{side} pixels is too small for pool"):
+        petite(torch.rand(1, 3, side, side), "relu5_1")
+
+
+def test_a_picture_just_large_enough_is_taken(petite):
+    assert petite(torch.rand(1, 3, 16, 31), "relu5_1")["relu5_1"].shape[-2:] == (1, 1)
+
+
+def test_a_picture_too_small_for_squeezenet_is_refused_too():
+    with pytest.raises(NetworkError, match="2×2 pixels is too small"):
+        build_squeezenet("max")(torch.rand(1, 3, 2, 2), "features.0")
+
+
+# --- the same as torchvision's -------------------------------------------------------------------
+
+
+def torchvision_vgg(name: str) -> nn.Module:
+    """torchvision's model with random weights in `features`; the rest is never filled in."""
+    import torchvision.models
+
+    with torch.device("meta"):
+        model = getattr(torchvision.models, name)(weights=None, init_weights=False)
+    features = model.features.to_empty(device="cpu")
+    torch.manual_seed(0)
+    for module in features:
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.normal_(module.bias, std=0.1)
+    return features.eval()
+
+
+def torchvision_squeezenet(name: str) -> nn.Module:
+    from torchvision.models import squeezenet1_1
+
+    torch.manual_seed(0)
+    return squeezenet1_1(weights=None).features.eval()
+
+
+TORCHVISION = {
+    "vgg16": torchvision_vgg,
+    "vgg19": torchvision_vgg,
+    "squeezenet1_1": torchvision_squeezenet,
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_features_are_torchvisions(name, tmp_path):
+    """Layer by layer, from a .pth under torchvision's keys, with a classifier that is ignored."""
+    from torchvision.transforms.functional import normalize
+
+    theirs = TORCHVISION[name](name)
+    state = {f"features.{key}": value for key, value in theirs.state_dict().items()}
+    torch.save(state | {"classifier.6.bias": torch.zeros(1000)}, tmp_path / "weights.pth")
+    ours = load_network(name, weights=tmp_path / "weights.pth")
+    (tmp_path / "weights.pth").unlink()  # 80 MB, not worth keeping for three runs of the suite
+    image = torch.rand(1, 3, 40, 56, generator=torch.Generator().manual_seed(1))
+    features, x = ours(image, ours.layers), normalize(image, MEAN, STD)
+    assert len(ours.layers) == len(theirs)
+    with torch.no_grad():
+        for layer, module in zip(ours.layers, theirs, strict=True):
+            x = module(x.clone())  # theirs works in place
+            torch.testing.assert_close(features[layer], x, rtol=1e-4, atol=1e-4)
+
+
+def test_squeezenet_can_pool_by_average_too():
+    torch.manual_seed(0)
+    network = build_squeezenet("average")
+    features = network(torch.rand(1, 3, 32, 32), ["features.1", "features.2"])
+    expected = F.avg_pool2d(features["features.1"], 3, 2, ceil_mode=True)
+    assert torch.equal(features["features.2"], expected)
+
+
+# --- choosing a network --------------------------------------------------------------------------
+
+
+def test_petite_comes_with_the_package_and_is_the_default(petite, monkeypatch):
+    monkeypatch.delenv(NETWORK_VARIABLE, raising=False)
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_connection)
+    network = load_network()
+    assert network.name == "petite"
+    assert network.pooling == "average"
+    assert_same_weights(network, petite)
+
+
+def test_the_bundled_weights_are_those_of_the_plan():
+    widths = [width for block in PETITE_PLAN for width in block]
+    state = load_file(WEIGHTS_FOLDER / "petite.safetensors")
+    assert sorted(len(v) for k, v in state.items() if k.endswith(".bias")) == sorted(widths)
+    assert all(torch.isfinite(value).all() for value in state.values())
+
+
+def test_the_environment_chooses_the_default_network(monkeypatch, tiny_files):
+    monkeypatch.setenv(NETWORK_VARIABLE, "tiny")
+    assert load_network(weights=tiny_files()).name == "tiny"
+    assert load_network("petite").name == "petite"
+
+
+def test_a_wrong_name_in_the_environment_is_traced_to_it(monkeypatch):
+    monkeypatch.setenv(NETWORK_VARIABLE, "vgg11")
+    with pytest.raises(NetworkError, match=r"unknown network 'vgg11'.*petite.*NST_TEACH_NETWORK"):
+        load_network()
+
+
+def test_an_unknown_pooling_is_refused():
+    with pytest.raises(NetworkError, match="unknown pooling 'mean'; choose 'max' or 'average'"):
+        load_network("petite", pooling="mean")
+
+
+def test_an_unknown_device_is_refused(tiny_files):
+    with pytest.raises(NetworkError, match="'gpu'"):
+        load_network("tiny", weights=tiny_files(), device="gpu")
+
+
+# --- weight files --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["tiny.safetensors", "tiny.pth"])
+def test_weights_arrive_as_they_were_saved(tiny, tiny_files, name):
+    assert_same_weights(load_network("tiny", weights=tiny_files(name)), tiny)
+    assert_same_weights(load_network("tiny", weights=str(tiny_files(name))), tiny)
+
+
+def test_weights_under_torchvisions_names_are_understood(tiny, tiny_files, tmp_path):
+    torch.save({k.replace("stack", "features"): v for k, v in tiny.state_dict().items()},
+               tmp_path / "tv.pth")  # fmt: skip
+    assert_same_weights(load_network("tiny", weights=tmp_path / "tv.pth"), tiny)
+
+
+def test_half_precision_is_widened(tiny, tiny_files):
+    halves = {key.replace(".", "__"): value.half() for key, value in file_state(tiny).items()}
+    network = load_network("tiny", weights=tiny_files(**halves))
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+    assert torch.equal(network.stack[0].weight, tiny.stack[0].weight.half().float())
+
+
+def assert_same_weights(a: FeatureNetwork, b: FeatureNetwork) -> None:
+    for ours, theirs in zip(a.parameters(), b.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_first_weight_that_does_not_fit_is_named(tiny_files):
+    path = tiny_files(conv1_2__weight=torch.zeros(9, 4, 3, 3), conv2_1__weight=torch.zeros(1))
+    expected = r"'conv1_2.weight' has the shape \(9, 4, 3, 3\), expected \(5, 4, 3, 3\)"
+    with pytest.raises(NetworkError, match=expected):
+        load_network("tiny", weights=path)
+
+
+def test_a_missing_weight_is_named(tiny_files):
+    path = tiny_files(conv2_1__bias=None)
+    with pytest.raises(NetworkError, match=r"has no 'conv2_1.bias' \(shape \(6,\)\)"):
+        load_network("tiny", weights=path)
+
+
+def test_weights_of_another_network_are_refused(tiny_files):
+    with pytest.raises(NetworkError, match=r"tiny\.safetensors does not fit petite"):
+        load_network("petite", weights=tiny_files())
+
+
+def test_weights_that_are_not_finite_are_refused(tiny_files):
+    path = tiny_files(conv1_1__bias=torch.tensor([0.0, torch.nan, 0.0, 0.0]))
+    with pytest.raises(NetworkError, match=r"'conv1_1.bias' holds NaN"):
+        load_network("tiny", weights=path)
+
+
+def test_a_missing_weight_file_is_named(tmp_path):
+    with pytest.raises(NetworkError, match=r"there is no weight file '.*nowhere\.pth'"):
+        load_network("petite", weights=tmp_path / "nowhere.pth")
+
+
+@pytest.mark.parametrize("name", ["tiny.safetensors", "tiny.pth"])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_weight_file_that_broke_off_is_refused(tiny_files, name, share):
+    path = tiny_files(name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(NetworkError, match=r"cannot be read as weights.*fetched again"):
+        load_network("tiny", weights=path)
+
+
+@pytest.mark.parametrize("content", [[torch.zeros(1)], {"state_dict": {}}, {"epoch": 3}], ids=repr)
+def test_a_file_without_a_state_dict_is_refused(tmp_path, content):
+    torch.save(content, tmp_path / "a.pth")
+    with pytest.raises(NetworkError, match="holds no state dict"):
+        read_weights(tmp_path / "a.pth")
+
+
+class RunsCode:
+    """What a hostile weight file may hold: unpickling it would create a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_weight_file_that_would_run_code_is_refused_and_runs_none(tmp_path):
+    torch.save({"conv1_1.weight": RunsCode(tmp_path / "ran")}, tmp_path / "a.pth")
+    with pytest.raises(NetworkError, match="cannot be read as weights"):
+        load_network("petite", weights=tmp_path / "a.pth")
+    assert not (tmp_path / "ran").exists()
+    torch.load(tmp_path / "a.pth", weights_only=False)
+    assert (tmp_path / "ran").exists(), "the file was harmless: this test proved nothing"
+
+
+# --- downloads -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch) -> Path:
+    """torch's download cache, somewhere that is empty."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "hub" / "checkpoints"
+
+
+@pytest.fixture
+def address_of_a_wrong_file(tmp_path):
+    """A web server on this machine, from which every path is the same page of text."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>Please log in to this wireless network.</html>")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_without_a_connection_the_error_says_what_to_do(empty_cache, monkeypatch):
+    monkeypatch.setattr(torch.hub, "download_url_to_file", no_connection)
+    with pytest.raises(NetworkError) as error:
+        load_network("squeezenet1_1")
+    message = str(error.value)
+    assert "Temporary failure in name resolution" in message
+    assert "https://download.pytorch.org/models/squeezenet1_1" in message  # what to fetch,
+    assert str(empty_cache) in message  # where to put it,
+    assert "load_network('squeezenet1_1', weights=" in message  # or how to name it,
+    assert "load_network('petite')" in message  # or how to do without
+
+
+def test_a_wrong_file_from_the_network_is_refused_and_not_kept(
+    empty_cache, address_of_a_wrong_file, monkeypatch
+):
+    """A login page in place of the weights: its hash is not the one in the file's name."""
+    fetch = torch.hub.download_url_to_file
+    monkeypatch.setattr(
+        torch.hub,
+        "download_url_to_file",
+        lambda url, *args, **kwargs: fetch(address_of_a_wrong_file, *args, **kwargs),
+    )
+    with pytest.raises(NetworkError, match=r"could not be fetched.*hash"):
+        load_network("squeezenet1_1")
+    assert list(empty_cache.iterdir()) == []
+
+
+def test_a_broken_file_in_the_cache_is_reported_with_its_place(empty_cache):
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    path = empty_cache / Path(SqueezeNet1_1_Weights.DEFAULT.url).name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a file")
+    with pytest.raises(NetworkError) as error:
+        load_network("squeezenet1_1")
+    assert str(path) in str(error.value)
+
+
+def test_a_file_in_the_cache_that_would_run_code_is_refused_too(empty_cache, tmp_path):
+    from torchvision.models import SqueezeNet1_1_Weights
+
+    empty_cache.mkdir(parents=True)
+    path = empty_cache / Path(SqueezeNet1_1_Weights.DEFAULT.url).name
+    torch.save({"features.0.weight": RunsCode(tmp_path / "ran")}, path)
+    with pytest.raises(NetworkError):
+        load_network("squeezenet1_1")
+    assert not (tmp_path / "ran").exists()
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+@needs_cuda
+def test_a_network_can_be_put_on_a_gpu_and_sees_the_same_there(petite, image):
+    on_gpu = load_network("petite", device="cuda")
+    assert {p.device.type for p in on_gpu.parameters()} == {"cuda"}
+    here, there = petite(image, "relu3_1"), on_gpu(image.cuda(), "relu3_1")
+    torch.testing.assert_close(there["relu3_1"].cpu(), here["relu3_1"], rtol=1e-2, atol=1e-2)

@@ -1,0 +1,241 @@
+"""The objective: what is weighed with what, and what follows when nothing is said."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from nst_teach import (
+    FeatureNetwork,
+    NetworkError,
+    StyleObjective,
+    content_loss,
+    gram_matrix,
+    style_loss,
+    total_variation,
+)
+from nst_teach.networks import build_vgg
+from nst_teach.objective import STYLE_STRENGTH, layer_weights
+
+
+@pytest.fixture(scope="module")
+def network() -> FeatureNetwork:
+    """Two blocks of random filters, in double precision."""
+    torch.manual_seed(0)
+    return build_vgg("tiny", ((4, 5), (6, 7)), "average").double()
+
+
+@pytest.fixture(scope="module")
+def wrapping() -> FeatureNetwork:
+    """One layer for which a picture is a torus: a tiled picture then has tiled features."""
+    torch.manual_seed(0)
+    convolution = nn.Conv2d(3, 8, 3, padding=1, padding_mode="circular")
+    return FeatureNetwork(
+        "wrapping",
+        {"conv": convolution, "relu": nn.ReLU()},
+        pooling="average",
+        content_layers=("relu",),
+        style_layers=("relu",),
+    ).double()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> dict[str, torch.Tensor]:
+    """A content, a style of another size, and a picture on its way from one to the other."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"content": (12, 16), "style": (16, 20), "image": (12, 16)}
+    return {
+        name: torch.rand(1, 3, *shape, generator=generator, dtype=torch.float64)
+        for name, shape in shapes.items()
+    }
+
+
+@pytest.fixture
+def objective(network, pictures):
+    """Builds an objective from whatever a test wants to say about it."""
+
+    def build(**options) -> StyleObjective:
+        layers = {"content_layers": "relu2_1", "style_layers": ("relu1_1", "relu2_2")}
+        return StyleObjective(pictures["content"], pictures["style"], network, **(layers | options))
+
+    return build
+
+
+def test_each_part_is_the_loss_of_its_layer(objective, network, pictures):
+    """The objective adds nothing of its own to `nst_teach.losses`."""
+    losses = objective()(pictures["image"])
+    layers = ("relu1_1", "relu2_1", "relu2_2")
+    x, p, a = (network(pictures[key], layers) for key in ("image", "content", "style"))
+    assert losses.content == {"relu2_1": content_loss(x["relu2_1"], p["relu2_1"])}
+    assert losses.style == {
+        layer: style_loss(gram_matrix(x[layer]), gram_matrix(a[layer]))
+        for layer in ("relu1_1", "relu2_2")
+    }
+    assert losses.total_variation == total_variation(pictures["image"])
+
+
+def test_the_parts_add_up_to_the_total(objective, pictures):
+    """L = α Σ w·content + β Σ w·style + weight·variation: equation 7, with every weight in use."""
+    content_layers = {"relu2_1": 2.0, "conv1_1": 0.5}
+    style_layers = {"relu1_1": 0.7, "relu2_2": 0.3}
+    losses = objective(
+        content_layers=content_layers,
+        style_layers=style_layers,
+        alpha=3.0,
+        beta=1e4,
+        total_variation=7.0,
+    )(pictures["image"])
+    content = sum(content_layers[layer] * part for layer, part in losses.content.items())
+    style = sum(style_layers[layer] * part for layer, part in losses.style.items())
+    expected = 3.0 * content + 1e4 * style + 7.0 * losses.total_variation
+    torch.testing.assert_close(losses.total, expected, rtol=1e-14, atol=0)
+
+
+def test_the_content_itself_has_no_content_loss_and_the_style_no_style_loss(objective, pictures):
+    assert all(part == 0 for part in objective()(pictures["content"]).content.values())
+    same = objective(content_layers=())
+    assert all(part == 0 for part in same(pictures["style"]).style.values())
+
+
+@pytest.mark.parametrize("weight", ["alpha", "beta", "total_variation"])
+def test_a_weight_scales_its_term_and_no_other(objective, pictures, weight):
+    weights = {"alpha": 1.0, "beta": 1.0, "total_variation": 1.0}
+    once = objective(**weights)(pictures["image"])
+    twice = objective(**(weights | {weight: 2.0}))(pictures["image"])
+    term = {
+        "alpha": sum(once.content.values()),
+        "beta": sum(once.style.values()) / 2,  # two layers share a weight of 1
+        "total_variation": once.total_variation,
+    }[weight]
+    torch.testing.assert_close(twice.total - once.total, term)
+    assert twice.content == once.content
+    assert twice.style == once.style
+
+
+def test_the_gradient_agrees_with_finite_differences(objective, pictures):
+    evaluate = objective(beta=1e4, total_variation=3.0)
+    image = pictures["image"].clone().requires_grad_(True)
+    evaluate(image).total.backward()
+    for index in [(0, 0, 0, 0), (0, 1, 5, 7), (0, 2, 11, 15)]:
+        there, back = image.detach().clone(), image.detach().clone()
+        there[index] += 1e-6
+        back[index] -= 1e-6
+        slope = (evaluate(there).total - evaluate(back).total) / 2e-6
+        torch.testing.assert_close(image.grad[index], slope, rtol=1e-5, atol=1e-7)
+
+
+def test_targets_are_taken_without_a_gradient_and_kept(objective, network, pictures):
+    kept = objective()
+    targets = {**kept.content_targets, **kept.style_targets}
+    assert not any(target.requires_grad for target in targets.values())
+    before = kept(pictures["image"]).total
+    assert kept(pictures["image"]).total == before
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layers", "as_content", "as_style"),
+    [
+        ("relu1_1", {"relu1_1": 1.0}, {"relu1_1": 1.0}),
+        (("a", "b", "c", "d"), dict.fromkeys("abcd", 1.0), dict.fromkeys("abcd", 0.25)),
+        (iter(["a", "b"]), None, {"a": 0.5, "b": 0.5}),
+        (("a", "b", "a"), {"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 0.5}),
+        ({"a": 0.7, "b": 2}, {"a": 0.7, "b": 2.0}, {"a": 0.7, "b": 2.0}),
+        ((), {}, {}),
+    ],
+)
+def test_content_layers_weigh_1_each_and_style_layers_share_1(layers, as_content, as_style):
+    """Unless they say how much they weigh: then it is that. A name said twice counts once."""
+    assert layer_weights(layers, share=True) == as_style
+    if as_content is not None:
+        assert layer_weights(layers, share=False) == as_content
+
+
+def test_without_style_layers_only_the_content_counts(objective, pictures):
+    losses = objective(style_layers=())(pictures["image"])
+    assert losses.style == {}
+    torch.testing.assert_close(losses.total, losses.content["relu2_1"])
+
+
+def test_without_content_layers_only_the_style_counts(objective, pictures):
+    losses = objective(content_layers=(), beta=10.0)(pictures["image"])
+    assert losses.content == {}
+    torch.testing.assert_close(losses.total, 10 * sum(losses.style.values()) / 2)
+
+
+def test_without_any_layer_nothing_counts_and_the_gradient_is_zero(objective, pictures):
+    image = pictures["image"].clone().requires_grad_(True)
+    total = objective(content_layers=(), style_layers=())(image).total
+    total.backward()
+    assert total == 0
+    assert (image.grad == 0).all()
+
+
+def test_an_unknown_layer_is_refused_at_once(objective):
+    with pytest.raises(NetworkError, match="no layer 'relu9_9'"):
+        objective(style_layers=["relu1_1", "relu9_9"])
+    with pytest.raises(NetworkError, match="no layer 'relu9_9'"):
+        objective(content_layers="relu9_9")
+
+
+# --- β, when nothing is said ---------------------------------------------------------------------
+
+
+def test_beta_counts_the_content_features(objective):
+    """relu2_1 has 6 filters at 6 × 8 positions of a 12 × 16 picture."""
+    assert objective().beta == STYLE_STRENGTH * 6 * 6 * 8
+    assert objective(alpha=4.0).beta == 4.0 * STYLE_STRENGTH * 6 * 6 * 8
+    assert objective(beta=17).beta == 17
+
+
+def test_beta_is_of_use_without_content_too(objective):
+    """α = 0 and no content layers ask for a texture, which a β of 0 would not give."""
+    assert objective(alpha=0.0).beta > 0
+    assert objective(content_layers=()).beta > 0
+
+
+def test_the_balance_is_the_same_at_every_size(wrapping):
+    """Tiled 2 × 2, content and style both grow fourfold: their ratio stays, with β left open.
+
+    With a fixed β the style's share would shrink to a quarter.
+    """
+    generator = torch.Generator().manual_seed(0)
+    content, style, image = (
+        torch.rand(1, 3, 16, 16, generator=generator, dtype=torch.float64) for _ in range(3)
+    )
+
+    def losses(tiles: int, beta: float | None) -> tuple[float, float]:
+        c, s, x = (picture.tile(1, 1, tiles, tiles) for picture in (content, style, image))
+        objective = StyleObjective(
+            c, s, wrapping, content_layers="relu", style_layers="relu", beta=beta
+        )
+        parts = objective(x)
+        return parts.content["relu"].item(), objective.beta * parts.style["relu"].item()
+
+    small, large = losses(1, None), losses(2, None)
+    assert large == pytest.approx((4 * small[0], 4 * small[1]), rel=1e-12)
+    small, large = losses(1, 100.0), losses(2, 100.0)
+    assert large == pytest.approx((4 * small[0], small[1]), rel=1e-12)
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["alpha", "beta", "total_variation"])
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_a_weight_that_is_negative_or_not_finite_is_refused(objective, name, value):
+    with pytest.raises(ValueError, match=f"{name}={value} was given; expected a finite number"):
+        objective(**{name: value})
+
+
+def test_a_layers_weight_is_checked_under_the_layers_name(objective):
+    with pytest.raises(ValueError, match=r"relu1_1=-0\.5 was given"):
+        objective(style_layers={"relu1_1": -0.5})
+
+
+def test_a_picture_of_another_size_than_the_content_is_refused(objective, pictures):
+    with pytest.raises(ValueError, match="expected the same shape"):
+        objective()(pictures["style"])

@@ -1,0 +1,213 @@
+"""The optimisers, on problems whose answer is known."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import lsq_linear
+
+from nst_teach.optimizers import ADAM_LEARNING_RATE, OPTIMIZERS, make_optimizer
+
+EVERY_OPTIMIZER = pytest.mark.parametrize("name", OPTIMIZERS)
+ENOUGH_STEPS = {"lbfgs": 25, "lbfgs-plain": 40, "scipy": 40, "adam": 600}
+STEEP = torch.tensor([1.0, 2.0, 5.0, 10.0, 30.0, 100.0]).view(1, 1, 2, 3)
+
+
+class Quadratic:
+    """½ Σ steepness (x − target)²: the minimum is the target, the smallest value is 0.
+
+    Called as the optimisers call it; it remembers every loss that it has returned.
+    """
+
+    def __init__(self, target: torch.Tensor, steepness: torch.Tensor | float = 1.0):
+        self.target, self.steepness, self.losses = target, steepness, []
+
+    def __call__(self, image: torch.Tensor) -> torch.Tensor:
+        image.grad = None
+        loss = self.loss(image)
+        loss.backward()
+        self.losses.append(loss.item())
+        return loss.detach()
+
+    def loss(self, image: torch.Tensor) -> torch.Tensor:
+        return 0.5 * (self.steepness * (image - self.target).square()).sum()
+
+
+class Valley(Quadratic):
+    """Rosenbrock's function of each pair of neighbours: a curved valley, minimum 0 at all ones."""
+
+    def __init__(self):
+        super().__init__(torch.ones(1, 1, 2, 3))
+
+    def loss(self, image: torch.Tensor) -> torch.Tensor:
+        x, y = image[..., :-1], image[..., 1:]
+        return ((1 - x).square() + 100 * (y - x.square()).square()).sum()
+
+
+@pytest.fixture
+def target() -> torch.Tensor:
+    """Six values well inside [0, 1]."""
+    return torch.tensor([0.2, 0.3, 0.4, 0.6, 0.7, 0.8]).view(1, 1, 2, 3)
+
+
+def start(value: float = 0.5) -> torch.Tensor:
+    """A flat picture of 2 × 3 pixels to begin from."""
+    return torch.full((1, 1, 2, 3), value, requires_grad=True)
+
+
+@EVERY_OPTIMIZER
+def test_it_finds_the_minimum_of_a_quadratic(name, target):
+    walker = make_optimizer(name, start())
+    walker.run(Quadratic(target, STEEP), ENOUGH_STEPS[name])
+    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-3)
+
+
+@EVERY_OPTIMIZER
+def test_it_moves_the_picture_that_it_was_given(name, target):
+    """In place: whoever holds the tensor sees it change."""
+    image = start()
+    walker = make_optimizer(name, image)
+    walker.run(Quadratic(target), 3)
+    assert walker.image is image
+    assert not torch.equal(image.detach(), start().detach())
+
+
+@EVERY_OPTIMIZER
+def test_it_takes_the_steps_asked_for_and_counts_them(name):
+    """No tolerance ends the run early: what looks like a standstill in one layer is not one."""
+    walker = make_optimizer(name, start(0.0))
+    walker.run(Valley(), 5)
+    assert walker.step == 5
+    walker.run(Valley(), 2)
+    assert walker.step == 7
+
+
+def test_adam_evaluates_once_a_step(target):
+    quadratic = Quadratic(target)
+    make_optimizer("adam", start()).run(quadratic, 7)
+    assert len(quadratic.losses) == 7
+
+
+def test_the_first_step_of_adam_has_the_size_of_its_learning_rate(target):
+    """Adam divides the gradient by its own size: every pixel moves alike, however steep."""
+    for rate in (None, 0.1):
+        walker = make_optimizer("adam", start(), rate)
+        walker.run(Quadratic(target, STEEP), 1)
+        moved = (walker.image.detach() - 0.5).abs()
+        expected = torch.full_like(moved, rate or ADAM_LEARNING_RATE)
+        torch.testing.assert_close(moved, expected, rtol=1e-4, atol=0)
+
+
+def test_lbfgs_solves_a_quadratic_in_few_steps(target):
+    """It learns the curvature, so that a steepness of 1 : 100 does not slow it down."""
+    quadratic = Quadratic(target, STEEP)
+    make_optimizer("lbfgs", start()).run(quadratic, 12)
+    assert quadratic.losses[-1] < 1e-6 * quadratic.losses[0]
+
+
+def losses_by_step(name: str, steps: int) -> list[float]:
+    """The loss at the end of each step in the valley, evaluations within a step left out."""
+    walker, valley, ends = make_optimizer(name, start(-0.7)), Valley(), {}
+
+    def evaluate(image):
+        loss = valley(image)
+        ends[walker.step] = loss.item()
+        return loss
+
+    walker.run(evaluate, steps)
+    return list(ends.values())
+
+
+def test_with_strong_wolfe_no_step_goes_uphill():
+    losses = losses_by_step("lbfgs", 25)
+    assert all(b <= a for a, b in itertools.pairwise(losses))
+    assert losses[-1] < 1e-2 * losses[0]
+
+
+def test_without_a_line_search_a_step_can_go_uphill():
+    """The reason for strong Wolfe: the same valley, each step taken on trust."""
+    losses = losses_by_step("lbfgs-plain", 25)
+    assert any(b > a for a, b in itertools.pairwise(losses))
+
+
+# --- the range [0, 1] ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["scipy", "adam"])
+def test_scipy_and_adam_never_show_the_objective_a_value_out_of_range(name):
+    seen = []
+    quadratic = Quadratic(torch.tensor([-1.0, 0.5, 2.0]).expand(1, 1, 2, 3))
+
+    def evaluate(image):
+        seen.append(image.detach().clone())
+        return quadratic(image)
+
+    walker = make_optimizer(name, start())
+    walker.run(evaluate, 40)
+    everything = torch.stack([*seen, walker.image.detach()])
+    assert everything.min() >= 0
+    assert everything.max() <= 1
+
+
+def test_scipy_finds_the_minimum_within_the_bounds():
+    """Correlated pixels: the answer is not the free minimum, clipped. The oracle is `lsq_linear`,
+    which solves this least-squares problem by another method."""
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(12, 6)), 3 * rng.normal(size=12)
+    free = np.linalg.lstsq(a, b, rcond=None)[0]
+    expected = lsq_linear(a, b, bounds=(0, 1), tol=1e-12).x
+    assert np.abs(expected - free.clip(0, 1)).max() > 0.05
+
+    class LeastSquares(Quadratic):
+        def loss(self, image):
+            return 0.5 * (torch.tensor(a) @ image.flatten() - torch.tensor(b)).square().sum()
+
+    image = torch.full((1, 1, 2, 3), 0.5, dtype=torch.float64, requires_grad=True)
+    make_optimizer("scipy", image).run(LeastSquares(torch.zeros(())), 50)
+    np.testing.assert_allclose(image.detach().numpy().ravel(), expected, atol=1e-6)
+
+
+def test_scipy_begins_from_the_nearest_picture_in_range(target):
+    walker = make_optimizer("scipy", start(3.0))
+    walker.run(Quadratic(target), 10)
+    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-4)
+
+
+# --- going on ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "lbfgs-plain", "adam"])
+def test_memory_carries_over_to_another_run(name):
+    """Four steps, then four more by a new optimiser with the first one's state: eight steps."""
+    whole = make_optimizer(name, start(0.0))
+    whole.run(Valley(), 8)
+    first = make_optimizer(name, start(0.0))
+    first.run(Valley(), 4)
+    second = make_optimizer(name, first.image.detach().clone().requires_grad_(True))
+    second.load_state_dict(first.state_dict())
+    second.run(Valley(), 4)
+    torch.testing.assert_close(second.image.detach(), whole.image.detach(), rtol=1e-5, atol=1e-6)
+    assert second.step == 8
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+def test_an_unknown_optimizer_is_refused_with_a_list():
+    with pytest.raises(ValueError, match=r"unknown optimizer 'sgd'.*lbfgs, .*scipy, adam"):
+        make_optimizer("sgd", start())
+
+
+@EVERY_OPTIMIZER
+@pytest.mark.parametrize("rate", [0.0, -0.1, float("nan")])
+def test_a_learning_rate_must_be_above_zero(name, rate):
+    with pytest.raises(ValueError, match=f"learning_rate={rate} was given"):
+        make_optimizer(name, start(), rate)
+
+
+def test_scipy_takes_no_learning_rate():
+    with pytest.raises(ValueError, match="takes no learning_rate"):
+        make_optimizer("scipy", start(), 0.1)
