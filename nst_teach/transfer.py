@@ -153,7 +153,7 @@ def transfer(
         device: `None` stays with the network's.
 
     Returns:
-        A `Result`. Ctrl-C, a loss that is not finite, and a lack of memory end the run early:
+        A `Result`. Ctrl-C, a loss that is not finite, and a lack of memory end the run early;
         the result then holds the best picture so far, and `stopped` says why.
 
     Raises:

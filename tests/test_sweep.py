@@ -50,10 +50,6 @@ def pair(row, column):
     return row, column
 
 
-def process(row, column) -> int:
-    return os.getpid()
-
-
 def worker(row, column) -> str:
     from distributed import get_worker
 
@@ -70,12 +66,13 @@ def test_rows_may_be_the_values_of_a_dict(chapter):
 
 
 def test_without_a_setting_it_runs_here(chapter):
-    assert chapter["sweep"](process, [0], [0]) == [[os.getpid()]]
+    assert chapter["sweep"](lambda row, column: os.getpid(), [0], [0]) == [[os.getpid()]]
 
 
 def test_processes_do_the_work(chapter):
+    # A lambda travels by value: the processes need not import this file, and torch with it.
     with parallel_config(n_jobs=2):
-        (pids,) = chapter["sweep"](process, [0], range(4))
+        (pids,) = chapter["sweep"](lambda row, column: os.getpid(), [0], range(4))
     assert os.getpid() not in pids
 
 

@@ -304,9 +304,9 @@ def test_ridge_regression_finds_heads_that_exist(student):
 def training(small, pictures, narrow_file, partial_file, tmp_path):
     """Trains for so many steps on the tiny pictures and teachers; gives the run's folder."""
 
-    def train(steps: int, folder: str = "run"):
+    def train(steps: int, *options: str, folder: str = "run"):
         words = ["--pictures", str(pictures), "--teacher", str(partial_file)]
-        words += ["--teacher", str(narrow_file), "--out", str(tmp_path / folder)]
+        words += ["--teacher", str(narrow_file), "--out", str(tmp_path / folder), *options]
         train_petite.train(train_petite.parse([*words, "--steps", str(steps), "--device", "cpu"]))
         return tmp_path / folder
 
@@ -321,7 +321,7 @@ def test_training_writes_weights_that_load_network_takes(training):
     assert {v.dtype for v in load_file(folder / "petite.safetensors").values()} == {torch.float16}
     single = load_file(folder / "petite-single.safetensors")
     assert {v.dtype for v in single.values()} == {torch.float32}
-    recipe = json.loads((folder / "recipe.json").read_text())
+    (recipe,) = json.loads((folder / "recipe.json").read_text(encoding="utf-8"))
     assert recipe["pictures"] == "2: one, two"
     assert recipe["teachers"] == ["partial", "narrow"]
     entry = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
@@ -337,14 +337,42 @@ def test_training_goes_on_from_its_checkpoint(training, capsys):
     assert "going on from step 2" in capsys.readouterr().out
     later = torch.load(folder / "checkpoint.pt", weights_only=True)
     assert later["step"] == 4
-    assert later["variance"] == kept["variance"]
+    assert later["scale"] == kept["scale"]
     key = "convolutions.1_1.weight"
     assert not torch.equal(later["student"][key], kept["student"][key])
 
 
 def test_the_same_training_gives_the_same_bits(training):
-    one, two = (load_file(training(2, name) / "petite.safetensors") for name in ("a", "b"))
+    one, two = (load_file(training(2, folder=name) / "petite.safetensors") for name in ("a", "b"))
     assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_another_run_can_be_begun_from_a_checkpoint(training):
+    """With its student and heads, and a schedule of its own: after no step, the same weights.
+
+    The recipe then tells both stages.
+    """
+    first = training(2, folder="first")
+    second = training(0, "--begin-from", str(first / "checkpoint.pt"), folder="second")
+    one, two = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (first, second))
+    assert two["step"] == 0
+    stages = json.loads((second / "recipe.json").read_text(encoding="utf-8"))
+    assert [stage["crops"] for stage in stages] == [2 * train_petite.BATCH, 0]
+    assert all(torch.equal(one["heads"][key], two["heads"][key]) for key in one["heads"])
+    assert all(torch.equal(one["student"][key], two["student"][key]) for key in one["student"])
+
+
+def test_a_layer_can_be_given_more_weight(training):
+    plain, heavier = training(0, folder="a"), training(0, "--weight", "relu2_1=3", folder="b")
+    one, two = (torch.load(f / "checkpoint.pt", weights_only=True) for f in (plain, heavier))
+    expected = one["scale"] | {"relu2_1": 3 * one["scale"]["relu2_1"]}
+    assert two["scale"] == pytest.approx(expected)
+
+
+def test_a_weight_of_an_unknown_layer_is_refused(training, capsys):
+    with pytest.raises(SystemExit):
+        training(0, "--weight", "relu2_2=3")
+    assert "'relu2_2' is no tap" in capsys.readouterr().err
 
 
 # --- evaluation ----------------------------------------------------------------------------------

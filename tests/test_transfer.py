@@ -427,8 +427,10 @@ def test_a_callback_that_returns_false_ends_the_run(run, optimizer):
     assert result.stopped == "the callback asked to stop"
 
 
-def test_a_callback_that_returns_nothing_does_not(run):
-    assert run(callback=lambda record, image: None).stopped == ""
+@pytest.mark.parametrize("value", [None, 0, 0.0], ids=str)
+def test_a_callback_that_returns_anything_else_does_not(run, value):
+    """As one that ends in `losses.append(…)`, or in a number that happens to be 0."""
+    assert run(callback=lambda record, image: value).stopped == ""
 
 
 @EVERY_OPTIMIZER

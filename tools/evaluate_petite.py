@@ -31,7 +31,7 @@ from nst_teach.networks import PETITE_PLAN, WEIGHTS_FOLDER, FeatureNetwork, buil
 from nst_teach.objective import StyleObjective
 
 R2_SIZE = 481  # pixels, longer side: that of the BSDS photographs, which stay as they are
-FIT_PICTURES = 96  # enough positions at relu5_1 for heads of 129 × 512 numbers
+FIT_PICTURES = 120  # enough positions at relu5_1 for heads of 129 × 512 numbers
 TEST_PICTURES = 16
 RIDGE = 1e-4  # relative to the mean of the diagonal
 SAMPLES_A_PICTURE = 2000  # positions a picture for the regression

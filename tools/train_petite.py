@@ -42,7 +42,8 @@ WARM_UP = 0.02  # share of the steps in which the learning rate rises
 HEAD_STRIDE = {"relu1_1": 3, "relu2_1": 3, "relu3_1": 2}  # neighbours say nearly the same there
 REPLAY = 3  # each taught batch is learnt from this often: teachers cost more than the student
 REPLAY_POOL = 96  # batches, so that a repetition comes much later
-DEAD = 1e-4  # a mean activation under this, and the filter never fires
+RARE = 0.25  # of the layer's median: filters that fire less are not blown up any further
+CALIBRATION_SCALE = 1  # index into SCALES: whole pictures, as they are
 CHANNELS_LAST = torch.channels_last
 
 
@@ -131,6 +132,12 @@ def random_batch(pictures: list[list[np.ndarray]], rng: np.random.Generator) -> 
     return x.clamp(0, 1).contiguous(memory_format=CHANNELS_LAST)
 
 
+def natural(pictures: list[list[np.ndarray]]) -> list[Tensor]:
+    """Whole pictures, nothing varied: what mean activations are measured on."""
+    chosen = [levels[min(CALIBRATION_SCALE, len(levels) - 1)] for levels in pictures]
+    return [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in chosen]
+
+
 def vary_colour(x: Tensor, rng: np.random.Generator) -> Tensor:
     """Saturation, gain and offset of 6 crops in 10; this keeps a small set of pictures varied."""
     chosen = torch.from_numpy(rng.random((BATCH, 1, 1, 1)) < 0.6)
@@ -208,7 +215,10 @@ def fold(student: Student) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def rescale(state: dict[str, Tensor], batches: list[Tensor]) -> dict[str, Tensor]:
-    """Give each filter a mean activation of 1; the next layer's weights undo it (ReLU: exact)."""
+    """Give each filter a mean activation of 1; the next layer's weights undo it (ReLU: exact).
+
+    A filter that hardly ever fires is left below 1 (see `RARE`).
+    """
     state, x, previous = dict(state), [standardise(b.float().cpu()) for b in batches], None
     for name in [f"{b}_{p}" for b, w in enumerate(PETITE_PLAN, 1) for p in range(1, len(w) + 1)]:
         weight, bias = state[f"conv{name}.weight"], state[f"conv{name}.bias"]
@@ -218,7 +228,7 @@ def rescale(state: dict[str, Tensor], batches: list[Tensor]) -> dict[str, Tensor
             x = [F.avg_pool2d(f, 2) for f in x]
         x = [F.relu(F.conv2d(f, weight, bias, padding=1)) for f in x]
         mean = torch.stack([f.mean((0, 2, 3)) for f in x]).mean(0)
-        mean = torch.where(mean < DEAD, torch.ones_like(mean), mean)
+        mean = mean.clamp(min=RARE * mean.median())  # else a rare filter would rule every Gram
         state[f"conv{name}.weight"] = weight / mean.view(-1, 1, 1, 1)
         state[f"conv{name}.bias"] = bias / mean
         x, previous = [f / mean.view(1, -1, 1, 1) for f in x], mean
@@ -234,6 +244,14 @@ def export(student: Student, batches: list[Tensor], folder: Path) -> None:
     save_file(half, folder / "petite.safetensors")
 
 
+def earlier_stages(arguments: argparse.Namespace) -> list[dict]:
+    """The recipes of the run that this one began from."""
+    if not arguments.begin_from:
+        return []
+    path = arguments.begin_from.with_name("recipe.json")
+    return json.loads(path.read_text()) if path.exists() else []
+
+
 def recipe(arguments: argparse.Namespace, names: list[str], step: int) -> dict:
     """What the model card says about the training."""
     return {
@@ -242,7 +260,8 @@ def recipe(arguments: argparse.Namespace, names: list[str], step: int) -> dict:
         "crops": step * BATCH,
         "crop_size": f"{CROP} px, from each picture at {len(SCALES)} sizes",
         "steps": f"{step} of {BATCH} crops, each batch used {REPLAY} times on average",
-        "loss": f"squared error over variance + {GRAM_WEIGHT} × relative Gram distance",
+        "loss": f"squared error over variance + {GRAM_WEIGHT} × relative Gram distance"
+        + "".join(f", {tap} weighted {w:g}" for tap, w in arguments.weight.items()),
         "optimizer": f"AdamW, rate {arguments.lr} with cosine decay, bf16, seed {arguments.seed}",
     }
 
@@ -339,9 +358,9 @@ class Run:
         temporary = self.arguments.out / "checkpoint.tmp"
         torch.save(state, temporary)
         temporary.replace(self.arguments.out / "checkpoint.pt")
-        calibration = [random_batch(self.pictures, np.random.default_rng(i)) for i in range(12)]
-        export(self.student, calibration, self.arguments.out)
-        text = json.dumps(recipe(self.arguments, self.names, self.step), indent=2)
+        export(self.student, natural(self.pictures), self.arguments.out)
+        stages = [*earlier_stages(self.arguments), recipe(self.arguments, self.names, self.step)]
+        text = json.dumps(stages, indent=2, ensure_ascii=False)
         (self.arguments.out / "recipe.json").write_text(text + "\n")
 
     def resume(self, path: Path) -> None:
