@@ -7,9 +7,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_teach import objective, optimizers, samples, transfer
+from nst_teach import objective, optimizers, samples
 from nst_teach.images import ImageError
 from nst_teach.networks import NETWORK_VARIABLE, load_network
+from nst_teach.transfer import (
+    DEFAULT_SIZE,
+    DEFAULT_STEPS,
+    STARTS,
+    Result,
+    TransferError,
+    transfer,
+)
 
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 3
@@ -21,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     try:
         result = _run(arguments)
-    except (ValueError, transfer.TransferError) as error:
+    except (ValueError, TransferError) as error:
         print(f"nst-teach: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     print(f"{arguments.output}: {result}")
@@ -31,15 +39,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace) -> transfer.Result:
-    _check_output(arguments.output)
+def _run(arguments: argparse.Namespace) -> Result:
+    _check_output(arguments.output, picture_endings())
+    if arguments.plot:
+        _check_output(arguments.plot, plot_endings())
     network = load_network(
         arguments.network,
         weights=arguments.weights,
         pooling=arguments.pooling,
         device=arguments.device,
     )
-    result = transfer.transfer(
+    result = transfer(
         arguments.photo,
         arguments.style,
         network=network,
@@ -63,12 +73,28 @@ def _run(arguments: argparse.Namespace) -> transfer.Result:
     return result
 
 
-def _check_output(path: Path) -> None:
-    """Find a wrong ending before the work, not after it."""
+def _check_output(path: Path, endings: set[str]) -> None:
+    """Find a wrong ending, or a folder that cannot be made, before the work and not after it."""
+    if path.suffix.lower() not in endings:
+        raise ImageError(f"cannot save as '{path.name}': use an ending such as .png or .jpg.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
+
+
+def picture_endings() -> set[str]:
+    """Those that Pillow can write; it knows more that it can read."""
     from PIL import Image
 
-    if path.suffix.lower() not in Image.registered_extensions():
-        raise ImageError(f"cannot save as '{path.name}': use an ending such as .png or .jpg.")
+    return {e for e, kind in Image.registered_extensions().items() if kind in Image.SAVE}
+
+
+def plot_endings() -> set[str]:
+    """Those that matplotlib can write."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    return {f".{kind}" for kind in FigureCanvasBase.get_supported_filetypes()}
 
 
 def layers(text: str) -> dict[str, float] | tuple[str, ...]:
@@ -77,7 +103,8 @@ def layers(text: str) -> dict[str, float] | tuple[str, ...]:
     if not any("=" in entry for entry in entries):
         return tuple(entries)
     try:
-        return {name: float(weight) for name, weight in (e.split("=") for e in entries)}
+        pairs = (entry.split("=") for entry in entries)
+        return {name.strip(): float(weight) for name, weight in pairs}
     except ValueError:
         raise argparse.ArgumentTypeError(
             f"'{text}' was given; expected names (relu1_1,relu2_1) or names with weights "
@@ -95,11 +122,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
     p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")
     p.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".png or .jpg")
-    p.add_argument(
-        "--size", type=int, default=transfer.DEFAULT_SIZE, help="longer side (%(default)s)"
-    )
+    p.add_argument("--size", type=int, default=DEFAULT_SIZE, help="longer side (%(default)s)")
     p.add_argument("--style-size", type=int, help="longer side of the style (that of the result)")
-    p.add_argument("--steps", type=int, default=transfer.DEFAULT_STEPS, help="(%(default)s)")
+    p.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="(%(default)s)")
     p.add_argument("--alpha", type=float, default=1.0, help="weight of the content (%(default)s)")
     p.add_argument(
         "--beta",
@@ -112,7 +137,7 @@ def parser() -> argparse.ArgumentParser:
         "--style-layers", type=layers, metavar="LAYERS", help="such as relu1_1=0.7,relu2_1=0.3"
     )
     p.add_argument(
-        "--start", default="content", help=f"{', '.join(transfer.STARTS)} or a file (%(default)s)"
+        "--start", default="content", help=f"{', '.join(STARTS)} or a file (%(default)s)"
     )
     p.add_argument(
         "--optimizer", choices=optimizers.OPTIMIZERS, default="lbfgs", help="(%(default)s)"

@@ -7,8 +7,11 @@ values in [0, 1]. What a network wants to be fed is a *convention*, applied at t
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -116,9 +119,9 @@ def save_image(image: Tensor, path: str | os.PathLike) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         picture.save(path, **({"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}))
-    except ValueError as error:
+    except (ValueError, KeyError) as error:  # KeyError: a format that Pillow can only read
         raise ImageError(
-            f"cannot save as '{path.name}': the ending '{path.suffix}' names no picture format. "
+            f"cannot save as '{path.name}': the ending '{path.suffix}' names no format to write. "
             "Use .png (exact) or .jpg (small)."
         ) from error
     except OSError as error:
@@ -169,6 +172,8 @@ def resize(image: Tensor, size: Size) -> Tensor:
 
 def _open(source: ImageSource) -> Image.Image:
     if isinstance(source, Image.Image):
+        with _readable("the picture"):
+            source.load()  # Pillow reads the pixels only now
         return source
     if isinstance(source, Tensor):
         return _from_tensor(source)
@@ -176,6 +181,11 @@ def _open(source: ImageSource) -> Image.Image:
         return _from_array(source)
     if isinstance(source, str) and source in samples.names():
         return samples.open_sample(source)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ImageError(
+            f"load_image got {source!r:.60}; expected a path, the name of a sample, a PIL image, "
+            "an array or a tensor."
+        )
     return _from_file(Path(source))
 
 
@@ -185,13 +195,19 @@ def _from_file(path: Path) -> Image.Image:
             f"there is no file '{path}' (looked in {Path.cwd()}), and no sample of that name. "
             f"Samples are: {', '.join(samples.names())}."
         )
+    with _readable(f"'{path}'"), Image.open(path) as picture:
+        picture.load()
+        return picture
+
+
+@contextlib.contextmanager
+def _readable(name: str) -> Iterator[None]:
+    """Turn the many errors of broken files into one that says what to do."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
+        yield
     except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ImageError(
-            f"'{path}' cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
+            f"{name} cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
             "WebP or TIFF: open it in a viewer and save it again."
         ) from error
 
@@ -201,6 +217,8 @@ def _from_tensor(tensor: Tensor) -> Image.Image:
         tensor = tensor[0]
     if tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4):
         tensor = tensor.permute(1, 2, 0)
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # NumPy has no bfloat16
     return _from_array(tensor.detach().cpu().numpy())
 
 
@@ -254,14 +272,14 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
 
 def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
     """PIL's (width, height) for a longer side, or for (H, W)."""
-    sides = (size,) if isinstance(size, int) else tuple(size)
-    if len(sides) not in (1, 2) or any(not isinstance(s, int) or s < 1 for s in sides):
+    sides = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    if len(sides) not in (1, 2) or any(not isinstance(s, Integral) or s < 1 for s in sides):
         raise ImageError(
             f"size={size!r} was given; expected the longer side in pixels, such as 256, "
             "or (height, width), such as (192, 256)."
         )
     if len(sides) == 2:
-        return sides[1], sides[0]
+        return int(sides[1]), int(sides[0])
     scale = sides[0] / max(current)
     return tuple(max(1, round(side * scale)) for side in current)
 
@@ -271,6 +289,8 @@ def _convention(name: str, x: Tensor) -> Convention:
         raise ImageError(f"unknown convention {name!r}; choose one of {', '.join(CONVENTIONS)}.")
     if x.ndim != 4 or x.shape[1] != 3:
         raise ImageError(f"got a tensor of shape {tuple(x.shape)}; expected (B, 3, H, W).")
+    if not x.is_floating_point():
+        raise ImageError(f"got a tensor of type {x.dtype}; expected floating point, not 0..255.")
     return CONVENTIONS[name]
 
 

@@ -122,7 +122,7 @@ class FeatureNetwork(nn.Module):
         return wanted
 
     def _step(self, name: str, module: nn.Module, x: Tensor, image: Tensor) -> Tensor:
-        if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) and min(x.shape[-2:]) < 2:
+        if min(x.shape[-2:]) < _fewest_positions(module):
             height, width = image.shape[-2:]
             raise NetworkError(
                 f"a picture of {height}×{width} pixels is too small for {name}: {x.shape[-2]}×"
@@ -166,7 +166,18 @@ def load_network(
     source = _bundled(name) if weights is None else Path(weights)
     state = _download(name) if source is None else read_weights(source)
     _fill(network, state, origin=str(source or f"torchvision's {name}"))
-    return network.to(device or "cpu")
+    return _placed(network, device or "cpu")
+
+
+def _placed(network: FeatureNetwork, device: torch.device | str) -> FeatureNetwork:
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:  # torch's builds differ in what they raise
+        reason = str(error).splitlines()[0]
+        raise NetworkError(
+            f"the device '{device}' cannot be used ({reason}). Choose 'cpu', or 'cuda' or 'mps' "
+            "where torch finds one."
+        ) from error
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
@@ -207,6 +218,13 @@ def build_squeezenet(pooling: str) -> FeatureNetwork:
         content_layers=SQUEEZENET_CONTENT_LAYERS,
         style_layers=SQUEEZENET_STYLE_LAYERS,
     )
+
+
+def _fewest_positions(module: nn.Module) -> int:
+    """The rows and columns that a module needs to leave anything."""
+    if isinstance(module, nn.Conv2d):
+        return module.kernel_size[0] - 2 * module.padding[0]
+    return 2 if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) else 1
 
 
 def _pool(pooling: str, kernel: int, ceil_mode: bool = False) -> nn.Module:
@@ -262,7 +280,9 @@ def _download(name: str) -> dict[str, Tensor]:
     weights = get_model_weights(name).DEFAULT
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        return weights.get_state_dict(progress=True, check_hash=True)
+        return weights.get_state_dict(
+            progress=True, check_hash=True, weights_only=True, map_location="cpu"
+        )
     except Exception as error:  # network errors come in many kinds, and a broken file in others
         raise NetworkError(
             f"the weights of {name} are not here and could not be fetched "

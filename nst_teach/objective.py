@@ -112,7 +112,7 @@ def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
     """`{layer: weight}`; names without weights get 1 each, or share a total of 1."""
     if isinstance(layers, Mapping):
         return {layer: _weight(layer, weight) for layer, weight in layers.items()}
-    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    names = dict.fromkeys((layers,) if isinstance(layers, str) else layers)  # each once
     return {name: 1 / len(names) if share else 1.0 for name in names}
 
 

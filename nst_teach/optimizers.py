@@ -74,7 +74,7 @@ class LBFGS:
     line_search: str | None = "strong_wolfe"
 
     def __init__(self, image: Tensor, learning_rate: float | None):
-        self.image = image
+        self.image, self.between_steps = image, True
         self.optimizer = torch.optim.LBFGS(
             [image],
             lr=learning_rate or LBFGS_LEARNING_RATE,
@@ -91,10 +91,13 @@ class LBFGS:
     def run(self, evaluate: Evaluate, steps: int) -> None:
         # One call for all steps: each call of .step() would evaluate its starting point again.
         self.optimizer.param_groups[0].update(max_iter=steps, max_eval=float("inf"))
+        self.between_steps = False
         self.optimizer.step(lambda: evaluate(self.image))
+        self.between_steps = True
 
     def state_dict(self) -> dict:
-        return self.optimizer.state_dict()
+        # A run that was stopped inside a step leaves half of that step in torch's memory.
+        return self.optimizer.state_dict() if self.between_steps else {}
 
     def load_state_dict(self, state: dict) -> None:
         self.optimizer.load_state_dict(state)

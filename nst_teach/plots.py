@@ -120,7 +120,7 @@ def feature_maps(features: Tensor, *, columns: int = 8, rows: int = 2, title: st
     for channel, ax in enumerate(axes):
         _bare(ax, frame=False)
         if channel < features.shape[1]:
-            ax.imshow(features[0, channel].detach().cpu(), cmap=FEATURE_MAP)
+            ax.imshow(features[0, channel].detach().cpu().numpy(), cmap=FEATURE_MAP)
     if title:
         figure.suptitle(title, fontsize=11, color=INK)
     return figure
@@ -132,7 +132,7 @@ def gram(matrix: Tensor | Mapping[str, Tensor], *, cell: float = 2.8) -> Figure:
     figure, axes = _subplots(1, len(matrices), (cell * len(matrices), cell))
     for ax, (title, values) in zip(axes, matrices.items(), strict=True):
         values = values[0].detach().cpu()
-        ax.imshow(values.abs().sqrt() * values.sign(), cmap=FEATURE_MAP)
+        ax.imshow((values.abs().sqrt() * values.sign()).numpy(), cmap=FEATURE_MAP)
         _bare(ax)
         ax.set_title(title, fontsize=10, color=INK)
     return figure
@@ -145,14 +145,17 @@ def result(run: Result) -> Figure:
     pictures = {"content": run.content, "style": run.style, "result": run.image}
     pictures = {title: p for title, p in pictures.items() if p is not None}
     figure = plt.figure(figsize=(8.4, 6.0), dpi=DPI, layout="constrained")
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.15, 1))
+    # A run of no evaluations has no curves.
+    heights = (1.15, 1) if run.history else (1,)
+    upper, *lower = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (title, picture) in zip(
         upper.subplots(1, len(pictures), squeeze=False)[0], pictures.items(), strict=True
     ):
         _picture(ax, picture, title)
-    left, right = lower.subplots(1, 2)
-    _totals(left, {"": run.history}, "evaluations")
-    _parts(right, run.history, "evaluations")
+    for curves in lower:
+        left, right = curves.subplots(1, 2)
+        _totals(left, {"": run.history}, "evaluations")
+        _parts(right, run.history, "evaluations")
     plt.close(figure)
     return figure
 
@@ -176,7 +179,8 @@ def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
         values = [r.style[layer] for r in history]
         ax.plot(xs, _relative(values), c=colour, label=f"style {layer}")
     _axes(ax, "each part, relative to its largest value", x)
-    ax.legend(fontsize=7, frameon=False, loc="lower left")
+    if ax.get_lines():  # an objective of your own may have no layers
+        ax.legend(fontsize=7, frameon=False, loc="lower left")
 
 
 def _relative(values: Sequence[float]) -> list[float]:

@@ -6,11 +6,12 @@ it to `optimize`, which moves the picture under any objective you write yourself
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_teach.images import ImageSource, Size, load_image, resize, save_image
+from nst_teach.images import ImageError, ImageSource, Size, load_image, resize, save_image
 from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.objective import Layers, Losses, StyleObjective
 from nst_teach.optimizers import Optimizer, make_optimizer
@@ -165,17 +166,19 @@ def transfer(
     network = _network(network, device)
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
-    style = load_image(style, size=style_size or max(content.shape[-2:]), device=device)
-    objective = StyleObjective(
-        content,
-        style,
-        network,
-        content_layers=network.content_layers if content_layers is None else content_layers,
-        style_layers=network.style_layers if style_layers is None else style_layers,
-        alpha=alpha,
-        beta=beta,
-        total_variation=total_variation,
-    )
+    style_size = max(content.shape[-2:]) if style_size is None else style_size
+    style = load_image(style, size=style_size, device=device)
+    with _memory_advice(content):
+        objective = StyleObjective(
+            content,
+            style,
+            network,
+            content_layers=network.content_layers if content_layers is None else content_layers,
+            style_layers=network.style_layers if style_layers is None else style_layers,
+            alpha=alpha,
+            beta=beta,
+            total_variation=total_variation,
+        )
     if isinstance(start, Result) and start.image.shape != content.shape:
         start = start.image  # another size: only the picture can be taken over
     earlier = start if isinstance(start, Result) else None
@@ -200,8 +203,7 @@ def make_start(start: str | ImageSource, content: Tensor, style: Tensor, seed: i
         ImageError: neither one of `STARTS` nor a picture.
     """
     if not isinstance(start, str) or start not in STARTS:
-        height, width = content.shape[-2:]
-        return load_image(start, size=(height, width), device=content.device)
+        return _start_picture(start, content)
     if start == "content":
         return content.clone()
     if start == "style":
@@ -210,6 +212,14 @@ def make_start(start: str | ImageSource, content: Tensor, style: Tensor, seed: i
         return torch.full_like(content, GREY)
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same noise on every device
     return torch.rand(content.shape, generator=generator).to(content)
+
+
+def _start_picture(start: ImageSource, content: Tensor) -> Tensor:
+    height, width = content.shape[-2:]
+    try:
+        return load_image(start, size=(height, width), device=content.device)
+    except ImageError as error:
+        raise ImageError(f"start: {error} Other starts are: {', '.join(STARTS)}.") from error
 
 
 def cover(image: Tensor, size: tuple[int, int]) -> Tensor:
@@ -241,7 +251,9 @@ def optimize(
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise ValueError(f"steps={steps!r} was given; expected a whole number, 0 or more.")
     earlier = start if isinstance(start, Result) else None
-    pixels = earlier._raw if earlier else start
+    pixels = start.image if earlier else start
+    if earlier and earlier._raw is not None:
+        pixels = earlier._raw  # L-BFGS may have left [0, 1]
     image = pixels.detach().clone(memory_format=torch.contiguous_format).requires_grad_(True)
     walker = make_optimizer(optimizer, image, learning_rate)
     settings = {**(settings or {}), "optimizer": optimizer, "learning_rate": learning_rate}
@@ -346,20 +358,37 @@ class _Run:
             raise _Stop("the callback asked to stop")
 
     def _out_of_memory(self, error: BaseException) -> str:
-        text = str(error).lower()
-        if isinstance(error, RuntimeError) and not any(
-            sign in text for sign in ("out of memory", "can't allocate", "alloc_cpu")
-        ):
-            raise error
-        height, width = self.walker.image.shape[-2:]
-        reason = (
-            f"memory ran out at {width}×{height} pixels. Use a smaller size= (half the side needs "
-            "a quarter of the memory), or a smaller network."
-        )
-        if not self.evaluated:
-            raise TransferError(reason) from error
+        with _memory_advice(self.walker.image):
+            if not self.evaluated or not _lacks_memory(error):
+                raise error
         self.broken = True
-        return _warned(reason)
+        return _warned(_memory_reason(self.walker.image))
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """torch's own error, Python's, or the plain RuntimeError of torch's allocator for the CPU."""
+    signs = ("out of memory", "can't allocate", "alloc_cpu")
+    known = isinstance(error, (torch.OutOfMemoryError, MemoryError))
+    return known or any(sign in str(error).lower() for sign in signs)
+
+
+def _memory_reason(image: Tensor) -> str:
+    height, width = image.shape[-2:]
+    return (
+        f"memory ran out at {width}×{height} pixels. Use a smaller size= (half the side needs "
+        "a quarter of the memory), or a smaller network."
+    )
+
+
+@contextlib.contextmanager
+def _memory_advice(image: Tensor) -> Iterator[None]:
+    """Say what to do where memory runs out before there is anything to keep."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not _lacks_memory(error):
+            raise
+        raise TransferError(_memory_reason(image)) from error
 
 
 def _warned(reason: str) -> str:

@@ -18,11 +18,11 @@ from nst_teach import load_image, to_pil, transfer
 from nst_teach.transfer import cover
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTOS = ("chelsea", "astronaut", "coffee", "motorcycle")
+PHOTOS = ("chelsea", "astronaut", "coffee")
 STYLES = ("night_swirls", "oil_harbour", "woodcut_wave", "stained_glass", "composition")
 GAP = 8  # pixels between pictures
 CELL = (3, 4)  # height : width of every picture
-STEPS = 200
+STEPS = 150
 
 
 def cell(name: str, width: int) -> torch.Tensor:

@@ -200,7 +200,7 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     test = read(arguments.test, None, R2_SIZE, limit=TEST_PICTURES)
     test += read(arguments.pictures, arguments.styles + arguments.contents, R2_SIZE)
     report = {"facts": facts(petite, arguments.weights)}
-    report["training"] = json.loads((arguments.run / "recipe.json").read_text())
+    report["training"] = json.loads((arguments.run / "recipe.json").read_text(encoding="utf-8"))
     report["r2"] = head_scores(petite, exact, EXACT_TAPS, fit, test)
     report["r2"] |= head_scores(petite, narrow, TAPS[3:], fit, test)
     single = load_network("petite", weights=arguments.run / "petite-single.safetensors")
@@ -249,5 +249,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = parse()
     report = evaluate(arguments)
-    arguments.out.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    arguments.out.write_text(
+        json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     print(json.dumps(report, indent=2, ensure_ascii=False))

@@ -249,7 +249,7 @@ def earlier_stages(arguments: argparse.Namespace) -> list[dict]:
     if not arguments.begin_from:
         return []
     path = arguments.begin_from.with_name("recipe.json")
-    return json.loads(path.read_text()) if path.exists() else []
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 def recipe(arguments: argparse.Namespace, names: list[str], step: int) -> dict:
@@ -361,7 +361,7 @@ class Run:
         export(self.student, natural(self.pictures), self.arguments.out)
         stages = [*earlier_stages(self.arguments), recipe(self.arguments, self.names, self.step)]
         text = json.dumps(stages, indent=2, ensure_ascii=False)
-        (self.arguments.out / "recipe.json").write_text(text + "\n")
+        (self.arguments.out / "recipe.json").write_text(text + "\n", encoding="utf-8")
 
     def resume(self, path: Path) -> None:
         state = torch.load(path, map_location=self.device, weights_only=True)
