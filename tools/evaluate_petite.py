@@ -57,35 +57,37 @@ class TeacherNetwork(torch.nn.Module):
 
 
 @torch.no_grad()
-def head_scores(
-    network: FeatureNetwork, teacher: Teacher, taps: tuple[str, ...], fit: list, test: list
-) -> dict[str, float]:
-    """R² of linear heads from the network's features to the teacher's, over the test pictures."""
+def sampled(model: torch.nn.Module, taps: tuple[str, ...], pictures: list[Tensor]) -> dict:
+    """Features at random positions, the same for every model: `{tap: (positions, channels)}`."""
+    generator = torch.Generator().manual_seed(RANDOM_SEED)
+    rows: dict[str, list[Tensor]] = {tap: [] for tap in taps}
+    for picture in pictures:
+        features = model(picture, taps)
+        for tap in TAPS:
+            height, width = (side >> TAPS.index(tap) for side in picture.shape[-2:])
+            chosen = torch.randperm(height * width, generator=generator)[:SAMPLES_A_PICTURE]
+            if tap in taps:
+                rows[tap].append(features[tap][0].flatten(1).T[chosen])
+    return {tap: torch.cat(parts) for tap, parts in rows.items()}
+
+
+def head_scores(fit: tuple[dict, dict], test: tuple[dict, dict]) -> dict[str, float]:
+    """R² of linear heads from the network's features to the teacher's; each a pair (ours, theirs).
+
+    The heads are solved on `fit`, the score is taken on `test`.
+    """
     scores = {}
-    for tap in taps:
-        head = solve_head(*stacked(network, teacher, tap, fit))
-        a, b = stacked(network, teacher, tap, test)
+    for tap in test[1]:
+        head = solve_head(fit[0][tap].double(), fit[1][tap].double())
+        a, b = test[0][tap].double(), test[1][tap].double()
         residual = (with_one(a) @ head - b).square().sum()
         scores[tap] = 1 - (residual / (b - b.mean(0)).square().sum()).item()
     return scores
 
 
-def mean_score(network: FeatureNetwork, teacher: Teacher, fit: list, test: list) -> float:
-    scores = head_scores(network, teacher, EXACT_TAPS, fit, test)
-    return sum(scores.values()) / len(scores)
-
-
-def stacked(network, teacher: Teacher, tap: str, pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Features of both at the same random positions: `(positions, channels)` each, in float64."""
-    generator = torch.Generator().manual_seed(RANDOM_SEED)
-    ours, theirs = [], []
-    for picture in pictures:
-        a = network(picture, tap)[tap][0].flatten(1).T
-        b = teacher(picture, (tap,))[tap][0].flatten(1).T
-        chosen = torch.randperm(len(a), generator=generator)[:SAMPLES_A_PICTURE]
-        ours.append(a[chosen].double())
-        theirs.append(b[chosen].double())
-    return torch.cat(ours), torch.cat(theirs)
+def taught(exact: Teacher, narrow: Teacher, pictures: list[Tensor]) -> dict:
+    """What the teachers see: the exact one as deep as it goes, the narrow one below."""
+    return sampled(exact, EXACT_TAPS, pictures) | sampled(narrow, TAPS[3:], pictures)
 
 
 def with_one(a: Tensor) -> Tensor:
@@ -201,11 +203,13 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     test += read(arguments.pictures, arguments.styles + arguments.contents, R2_SIZE)
     report = {"facts": facts(petite, arguments.weights)}
     report["training"] = json.loads((arguments.run / "recipe.json").read_text(encoding="utf-8"))
-    report["r2"] = head_scores(petite, exact, EXACT_TAPS, fit, test)
-    report["r2"] |= head_scores(petite, narrow, TAPS[3:], fit, test)
     single = load_network("petite", weights=arguments.run / "petite-single.safetensors")
-    report["half_precision"] = mean_score(petite, exact, fit, test)
-    report["single_precision"] = mean_score(single, exact, fit, test)
+    theirs = taught(exact, narrow, fit), taught(exact, narrow, test)
+    for name, network in {"half": petite, "single": single}.items():
+        ours = sampled(network, TAPS, fit), sampled(network, TAPS, test)
+        scores = head_scores((ours[0], theirs[0]), (ours[1], theirs[1]))
+        report[f"{name}_precision"] = sum(scores.values()) / len(scores)
+        report.setdefault("r2", scores)
     print(report["r2"], flush=True)
     report["dead_filters"] = dead_filters(petite, test)
     if not arguments.quick:
