@@ -1,0 +1,145 @@
+"""The back matter keeps to the package: quoted errors are real, the reference is complete."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import re
+import warnings
+from collections.abc import Callable
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+import torch
+from conftest import ROOT
+from safetensors.torch import save_file
+
+import nst_teach
+from nst_teach import (
+    content_loss,
+    load_image,
+    load_network,
+    networks,
+    optimize,
+    preprocess,
+    to_pil,
+    transfer,
+)
+from nst_teach.objective import Losses
+
+PAGE = ROOT / "book" / "troubleshooting.md"
+OPEN = "…"  # stands for what depends on the input
+QUOTES = re.findall(r"```text\n(.*?)\n```", PAGE.read_text(encoding="utf-8"), flags=re.S)
+
+SMALL = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def broken(tmp_path, name: str) -> str:
+    path = tmp_path / name
+    path.write_bytes(b"not what the ending says")
+    return str(path)
+
+
+def saved(tmp_path, **tensors: torch.Tensor) -> str:
+    path = tmp_path / "weights.safetensors"
+    save_file({name.replace("__", "."): tensor for name, tensor in tensors.items()}, path)
+    return str(path)
+
+
+def offline(monkeypatch, **_) -> None:
+    def refuse(*_, **__):
+        raise URLError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", refuse)
+    load_network("vgg19")
+
+
+def lacking_memory(**_) -> None:
+    def objective(image):
+        raise torch.OutOfMemoryError("out of memory")
+
+    optimize(objective, SMALL, steps=1, progress=False)
+
+
+def diverging(optimizer: str) -> None:
+    def objective(image):
+        total = image.sum() * float("nan")
+        return Losses(total, {"relu1_1": total}, {}, total)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = optimize(objective, SMALL, optimizer=optimizer, steps=1, progress=False)
+    raise RuntimeError(result.stopped)
+
+
+def in_place(**_) -> None:
+    before = torch.nn.Conv2d(3, 4, 3)(SMALL)
+    gram = before.flatten(2) @ before.flatten(2).mT
+    torch.relu_(before)
+    gram.sum().backward()
+
+
+CASES: list[Callable] = [
+    offline,
+    lambda tmp_path, **_: networks.read_weights(broken(tmp_path, "w.safetensors")),
+    lambda tmp_path, **_: load_network("vgg16", weights=saved(tmp_path, a=torch.zeros(1))),
+    lambda tmp_path, **_: load_network(
+        "vgg16", weights=saved(tmp_path, conv1_1__weight=torch.zeros(1))
+    ),
+    lambda **_: load_image("missing.jpg"),
+    lambda tmp_path, **_: load_image(broken(tmp_path, "photo.jpg")),
+    lacking_memory,
+    lambda **_: load_image(np.full((4, 4, 3), 200.0)),
+    lambda **_: diverging("lbfgs"),
+    lambda **_: diverging("lbfgs-plain"),
+    lambda **_: to_pil(SMALL * float("nan")),
+    lambda **_: optimize(None, SMALL, optimizer="scipy", learning_rate=1.0),
+    lambda **_: load_network("petite")(SMALL, "conv_4"),
+    in_place,
+    lambda **_: load_network("vgg16", pooling="avg"),
+    lambda **_: transfer("chelsea", "dots", size=32, beta=-1.0),
+    lambda **_: content_loss(SMALL, SMALL[..., 1:]),
+    lambda **_: preprocess(SMALL[:, :1], "caffe"),
+    lambda **_: load_network("petite")(SMALL[..., :8, :8], "relu5_1"),
+]
+
+
+def pattern(quote: str) -> re.Pattern:
+    """What the quote stands for: any text at each "…", any white space for white space."""
+    parts = [r"\s+".join(map(re.escape, part.split())) for part in quote.split(OPEN)]
+    return re.compile(r"[\s\S]*?".join(rf"\s*{part}\s*" for part in parts))
+
+
+@pytest.mark.parametrize(("quote", "fail"), list(zip(QUOTES, CASES, strict=True)))
+def test_quote_is_what_the_reader_sees(quote, fail, tmp_path, monkeypatch):
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - the text is what is tested
+        fail(tmp_path=tmp_path, monkeypatch=monkeypatch)
+    assert pattern(quote).search(str(caught.value)), str(caught.value)
+
+
+# The API reference is complete
+
+
+def public_names() -> list[str]:
+    """Every function and class that a module of the package defines for others to use."""
+    found = []
+    for module in pkgutil.iter_modules(nst_teach.__path__):
+        contents = vars(importlib.import_module(f"nst_teach.{module.name}"))
+        found += [
+            f"{module.name}.{name}"
+            for name, value in contents.items()
+            if not name.startswith("_")
+            and (inspect.isfunction(value) or inspect.isclass(value))
+            and value.__module__ == f"nst_teach.{module.name}"
+        ]
+    return found
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_reference_documents(name):
+    page = (ROOT / "book" / "src" / "api.md").read_text(encoding="utf-8")
+    short = name.partition(".")[2]
+    place = rf"nst_teach\.(?:{re.escape(name)}|{short})"
+    assert re.search(rf"^\.\. auto\w+:: {place}(?:\(|$)", page, flags=re.M)
