@@ -36,6 +36,7 @@ TEST_PICTURES = 16
 RIDGE = 1e-4  # relative to the mean of the diagonal
 SAMPLES_A_PICTURE = 2000  # positions a picture for the regression
 STYLE_SIZE, STYLE_STEPS = 192, 150
+BETA_DIVISORS = (20, 6, 2)  # less style than the default: the trade-off
 TIMED_SIZE, TIMED_EVALUATIONS = 256, 100
 EXACT_TAPS = TAPS[:3]
 DEAD = 1e-4
@@ -115,22 +116,23 @@ def judge(exact: Teacher, image: Tensor, content: Tensor, style: Tensor) -> tupl
     return float(distance), drift
 
 
-def stylise(network, content: Tensor, style: Tensor, exact_layers: bool) -> Tensor:
-    """The default transfer; a network that ends at relu3_1 uses what it has."""
-    if not exact_layers:
-        return transfer(content, style, network=network, size=None, steps=STYLE_STEPS).image
-    objective = StyleObjective(
-        content, style, network, content_layers=EXACT_TAPS[-1], style_layers=EXACT_TAPS, beta=None
-    )
+def stylise(network, content: Tensor, style: Tensor, divisor: float = 1.0) -> Tensor:
+    """The default transfer with β divided; a network that ends at relu3_1 uses what it has."""
+    layers = {
+        "content_layers": getattr(network, "content_layers", EXACT_TAPS[-1:]),
+        "style_layers": getattr(network, "style_layers", EXACT_TAPS),
+    }
+    beta = StyleObjective(content, style, network, **layers).beta / divisor
+    objective = StyleObjective(content, style, network, **layers, beta=beta)
     return optimize(objective, content, steps=STYLE_STEPS).image
 
 
 def stylisations(networks: dict, exact: Teacher, contents: list, styles: list) -> dict:
     """Mean distance and drift of each network over all pairs."""
     report = {}
-    for name, network in networks.items():
+    for name, (network, divisor) in networks.items():
         pairs = [
-            judge(exact, stylise(network, c, s, name == "exact"), c, s)
+            judge(exact, stylise(network, c, s, divisor), c, s)
             for c, s in itertools.product(contents, styles)
         ]
         distance, drift = np.mean(pairs, axis=0)
@@ -220,9 +222,10 @@ def evaluate(arguments: argparse.Namespace) -> dict:
 def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
     torch.manual_seed(RANDOM_SEED)
     networks = {
-        "petite": petite,
-        "random": build_vgg("random", PETITE_PLAN, "average"),
-        "exact": TeacherNetwork(exact),
+        **{f"petite, β/{d}": (petite, d) for d in BETA_DIVISORS},
+        "petite": (petite, 1),
+        "random": (build_vgg("random", PETITE_PLAN, "average"), 1),
+        "exact": (TeacherNetwork(exact), 1),
     }
     contents = read(arguments.pictures, arguments.contents, STYLE_SIZE)
     styles = read(arguments.pictures, arguments.styles, STYLE_SIZE)
