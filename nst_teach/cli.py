@@ -40,9 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Result:
-    _check_output(arguments.output, picture_endings())
+    _check_output(arguments.output, _picture_endings())
     if arguments.plot:
-        _check_output(arguments.plot, plot_endings())
+        _check_output(arguments.plot, _plot_endings())
     network = load_network(
         arguments.network,
         weights=arguments.weights,
@@ -83,14 +83,14 @@ def _check_output(path: Path, endings: set[str]) -> None:
         raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
 
 
-def picture_endings() -> set[str]:
+def _picture_endings() -> set[str]:
     """Those that Pillow can write; it knows more that it can read."""
     from PIL import Image
 
     return {e for e, kind in Image.registered_extensions().items() if kind in Image.SAVE}
 
 
-def plot_endings() -> set[str]:
+def _plot_endings() -> set[str]:
     """Those that matplotlib can write."""
     from matplotlib.backend_bases import FigureCanvasBase
 
