@@ -18,7 +18,13 @@ def threads_per_worker() -> int:
 
 # Read by torch when it is imported and by every kernel and book build that a test starts; so it
 # must be set before the first test module is.
-os.environ.setdefault("OMP_NUM_THREADS", str(threads_per_worker()))
+# A worker inherits what its controller set for itself, which would be too many: threads of two
+# processes that wait for each other on one core slow both down fifty times.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["OMP_NUM_THREADS"] = str(threads_per_worker())
+else:
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads_per_worker()))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("NST_TEACH_PROGRESS", "0")  # no bars in the notebooks' output
 
 
