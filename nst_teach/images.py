@@ -66,7 +66,8 @@ def load_image(
             uint16 in 0..65535 or float in [0, 1]), a tensor of the package's own form, or the name
             of a sample (`nst_teach.samples.names()`).
         size: the longer side in pixels (the aspect ratio is kept), or `(H, W)`; `None` keeps the
-            size. Resampling is Lanczos.
+            size. Resampling is Lanczos; for floating-point pixels, which are never rounded to 8
+            bits, it is bicubic.
         device: where to put the tensor; `None` means the CPU.
 
     EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and 16-bit
@@ -78,11 +79,12 @@ def load_image(
 
     Explained in chapter 1 (images as tensors).
     """
-    picture = _to_rgb(_open(source))
-    if size is not None:
-        picture = picture.resize(_target_size(picture.size, size), Image.Resampling.LANCZOS)
-    pixels = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)  # (H, W, 3)
-    return pixels.permute(2, 0, 1)[None].contiguous().to(device or "cpu")
+    opened = _open(source)
+    if isinstance(opened, Image.Image):
+        image = _from_picture(_to_rgb(opened), size)
+    else:
+        image = opened if size is None else resize(opened, size)
+    return image.to(device or "cpu")
 
 
 def to_pil(image: Tensor) -> Image.Image:
@@ -170,7 +172,15 @@ def resize(image: Tensor, size: Size) -> Tensor:
     return resized.clamp(0, 1)
 
 
-def _open(source: ImageSource) -> Image.Image:
+def _from_picture(picture: Image.Image, size: Size | None) -> Tensor:
+    if size is not None:
+        picture = picture.resize(_target_size(picture.size, size), Image.Resampling.LANCZOS)
+    pixels = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)  # (H, W, 3)
+    return pixels.permute(2, 0, 1)[None].contiguous()
+
+
+def _open(source: ImageSource) -> Image.Image | Tensor:
+    """The picture behind `source`; where its pixels are floats, as `(1, 3, H, W)`."""
     if isinstance(source, Image.Image):
         with _readable("the picture"):
             source.load()  # Pillow reads the pixels only now
@@ -212,7 +222,7 @@ def _readable(name: str) -> Iterator[None]:
         ) from error
 
 
-def _from_tensor(tensor: Tensor) -> Image.Image:
+def _from_tensor(tensor: Tensor) -> Image.Image | Tensor:
     if tensor.ndim == 4 and tensor.shape[0] == 1:
         tensor = tensor[0]
     if tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4):
@@ -222,7 +232,7 @@ def _from_tensor(tensor: Tensor) -> Image.Image:
     return _from_array(tensor.detach().cpu().numpy())
 
 
-def _from_array(array: np.ndarray) -> Image.Image:
+def _from_array(array: np.ndarray) -> Image.Image | Tensor:
     given = f"an array of shape {array.shape} and type {array.dtype}"
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -230,7 +240,25 @@ def _from_array(array: np.ndarray) -> Image.Image:
         raise ImageError(f"load_image got {given}; expected (H, W), (H, W, 3) or (H, W, 4).")
     if array.size == 0:
         raise ImageError(f"load_image got {given}; it holds no pixels.")
+    if np.issubdtype(array.dtype, np.floating):
+        return _from_floats(array, given)
     return Image.fromarray(_to_bytes(array, given))
+
+
+def _from_floats(array: np.ndarray, given: str) -> Tensor:
+    low, high = array.min(), array.max()
+    if not (low >= -1e-6 and high <= 1 + 1e-6):  # also catches NaN
+        raise ImageError(
+            f"load_image got {given} with values from {low:.3g} to {high:.3g}; a float picture "
+            "must lie in [0, 1]. Divide 0..255 by 255, or undo a preprocessing with deprocess()."
+        )
+    pixels = torch.tensor(array, dtype=torch.float32).clamp(0, 1)  # a copy
+    if pixels.ndim == 2:
+        pixels = pixels[..., None].expand(-1, -1, 3)
+    if pixels.shape[2] == 4:
+        colour, opacity = pixels[..., :3], pixels[..., 3:]
+        pixels = colour * opacity + (1 - opacity)  # on white
+    return pixels.permute(2, 0, 1)[None].contiguous()
 
 
 def _to_bytes(array: np.ndarray, given: str) -> np.ndarray:
@@ -240,15 +268,7 @@ def _to_bytes(array: np.ndarray, given: str) -> np.ndarray:
         return array.astype(np.uint8) * 255
     if array.dtype == np.uint16:
         return np.round(array / 257).astype(np.uint8)  # 65535 = 257 * 255
-    if not np.issubdtype(array.dtype, np.floating):
-        raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
-    low, high = array.min(), array.max()
-    if not (low >= -1e-6 and high <= 1 + 1e-6):  # also catches NaN
-        raise ImageError(
-            f"load_image got {given} with values from {low:.3g} to {high:.3g}; a float picture "
-            "must lie in [0, 1]. Divide 0..255 by 255, or undo a preprocessing with deprocess()."
-        )
-    return np.round(array.clip(0, 1) * 255).astype(np.uint8)
+    raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
@@ -266,7 +286,7 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
     """16- and 32-bit greyscale, which Pillow's own convert() would clip at 255."""
     grey = np.asarray(picture, dtype=np.float64)
     if picture.mode == "F":
-        return _from_array(grey)
+        return to_pil(_from_floats(grey, "a picture of floats"))
     return Image.fromarray(np.round(grey.clip(0, 65535) / 257).astype(np.uint8))
 
 

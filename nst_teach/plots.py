@@ -45,6 +45,8 @@ def images(
     """
     if isinstance(pictures, Mapping):
         pictures, titles = list(pictures.values()), list(pictures)
+    if not pictures:
+        raise ValueError("images() got no pictures; expected one tensor (1, 3, H, W) or more.")
     columns = columns or len(pictures)
     height, width = pictures[0].shape[-2:]
     scale = cell / max(height, width)

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 from nst_teach import ImageError, deprocess, load_image, preprocess, resize, save_image, to_pil
@@ -78,8 +79,25 @@ ARRAYS = {
 @pytest.mark.parametrize("form", ARRAYS.values(), ids=ARRAYS)
 def test_arrays_and_tensors_say_their_range_by_their_type(pixels, image, form):
     source = form(pixels)
-    exact = getattr(source, "dtype", None) != torch.bfloat16  # it has only 8 significant bits
-    torch.testing.assert_close(load_image(source), image, rtol=0, atol=1e-6 if exact else 1 / 255)
+    rounding = getattr(source, "dtype", None) in (torch.half, torch.bfloat16)
+    tolerance = torch.finfo(source.dtype).eps if rounding else 1e-6
+    torch.testing.assert_close(load_image(source), image, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("form", [lambda t: t, lambda t: t[0].permute(1, 2, 0).numpy()])
+def test_floats_are_not_rounded_to_eight_bits(form):
+    fine = torch.rand(1, 3, 6, 9, generator=torch.Generator().manual_seed(0))
+    loaded = load_image(form(fine))
+    assert torch.equal(loaded, fine)
+    assert loaded.data_ptr() != fine.data_ptr()  # changing one leaves the other alone
+    halved = F.interpolate(fine, (3, 5), mode="bicubic", antialias=True).clamp(0, 1)
+    assert torch.equal(load_image(form(fine), size=(3, 5)), halved)
+
+
+def test_transparent_floats_are_laid_on_white():
+    colour, opacity = torch.rand(4, 5, 3), torch.rand(4, 5, 1)
+    laid = (colour * opacity + 1 - opacity).permute(2, 0, 1)[None]
+    torch.testing.assert_close(load_image(torch.cat([colour, opacity], 2).numpy()), laid)
 
 
 def test_a_greyscale_array_has_three_equal_channels(pixels):

@@ -245,3 +245,8 @@ def test_a_result_without_a_history_shows_its_pictures(run):
 def test_a_figure_can_be_saved(run, tmp_path, ending):
     run.plot().savefig(tmp_path / f"a.{ending}")
     assert (tmp_path / f"a.{ending}").stat().st_size > 1000
+
+
+def test_a_row_needs_a_picture():
+    with pytest.raises(ValueError, match="no pictures"):
+        plots.images([])
