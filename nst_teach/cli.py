@@ -1,4 +1,7 @@
-"""The command line: `nst-teach PHOTO STYLE -o OUT`."""
+"""The command line: `nst-teach PHOTO STYLE -o OUT`, and `nst-teach doctor`.
+
+A photograph that is called doctor, without an ending, is given as `./doctor`.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,17 @@ from nst_teach.transfer import (
     transfer,
 )
 
+DOCTOR = "doctor"  # the word that asks for a check of this machine
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 3
 EXIT_INTERRUPTED = 130  # the shell's convention for Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one transfer; returns the exit status."""
+    """Run one transfer, or the doctor; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] == DOCTOR:
+        return _examine(argv[1:])
     arguments = parser().parse_args(argv)
     try:
         result = _run(arguments)
@@ -37,6 +44,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nst-teach: stopped early: {result.stopped}", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped == "interrupted" else EXIT_STOPPED
     return 0
+
+
+def _examine(argv: Sequence[str]) -> int:
+    from nst_teach import doctor  # only here: a transfer does not need it
+
+    return doctor.main(argv)
 
 
 def _run(arguments: argparse.Namespace) -> Result:
@@ -117,7 +130,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="nst-teach",
         description="Repaint a photograph in the manner of another picture.",
-        epilog=f"Samples that can stand for a file: {', '.join(samples.names())}.",
+        epilog=f"Samples that can stand for a file: {', '.join(samples.names())}. "
+        f"`nst-teach {DOCTOR}` checks this machine and predicts how long each page of the course "
+        f"takes on it; a photograph of that name is given as ./{DOCTOR}.",
     )
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
     p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")

@@ -21,8 +21,8 @@ from packaging.requirements import Requirement
 CONDA_NAMES = {"torch": "pytorch"}
 """Packages that conda-forge calls otherwise than the Python index."""
 
-CONDA_ONLY = {"python", "pip", "jupyterlab", "nodejs"}
-"""What environment.yml adds: the interpreter, and what Binder and the book's assets need."""
+CONDA_ONLY = {"python", "pip", "jupyterlab", "nbgitpuller", "nodejs"}
+"""What environment.yml adds: the interpreter, and what Binder, hubs and the book's assets need."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
