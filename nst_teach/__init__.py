@@ -1,8 +1,8 @@
 """nst_teach: neural style transfer, small enough to read in an evening.
 
 Read it in the order in which data comes through: `samples`, `images`, `networks`, `losses`,
-`objective`, `optimizers`, `transfer`; then what shows things to people: `plots`, `cli`. The course
-"Painting with Gradients" explains each part.
+`objective`, `optimizers`, `transfer`; then what shows things to people: `plots`, `studio`, `cli`.
+The course "Painting with Gradients" explains each part.
 """
 
 from nst_teach import samples
@@ -18,6 +18,7 @@ from nst_teach.images import (
 from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Losses, StyleObjective
+from nst_teach.studio import studio
 from nst_teach.transfer import Record, Result, TransferError, optimize, transfer
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "resize",
     "samples",
     "save_image",
+    "studio",
     "style_loss",
     "to_pil",
     "total_variation",

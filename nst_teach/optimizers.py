@@ -60,7 +60,9 @@ class Adam:
         return {"optimizer": self.optimizer.state_dict(), "step": self.step}
 
     def load_state_dict(self, state: dict) -> None:
+        rate = self.optimizer.param_groups[0]["lr"]
         self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.param_groups[0]["lr"] = rate  # the averages hold at any learning rate
         self.step = state["step"]
 
 

@@ -1,0 +1,71 @@
+"""The call of `transfer` that does what the studio is set to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nst_teach.networks import DEFAULT_NETWORK, FeatureNetwork
+from nst_teach.studio.engine import Mark
+from nst_teach.studio.settings import Picture, Settings
+
+
+def transfer_call(
+    settings: Settings,
+    *,
+    beta: float,
+    steps: int,
+    network: FeatureNetwork,
+    marks: Sequence[Mark] = (),
+) -> str:
+    """A few lines of Python that you can paste into a cell.
+
+    Args:
+        settings: what the run was asked for.
+        beta: the weight of the style in use.
+        steps: how many steps the run took, or is to take.
+        network: its network.
+        marks: what was moved on the way; one call cannot repeat that, so a comment says it.
+    """
+    arguments = {
+        "network": None if network.name == DEFAULT_NETWORK else repr(network.name),
+        "content_layers": repr(dict(settings.content_layers)),
+        "style_layers": _layers(settings),
+        "alpha": f"{settings.alpha!r}",
+        "beta": f"{beta!r}",
+        "start": _start(settings.start),
+        "optimizer": repr(settings.optimizer),
+        "learning_rate": None if settings.rate is None else repr(settings.rate),
+        "steps": repr(steps),
+        "size": repr(settings.size),
+        "seed": repr(settings.seed),
+    }
+    lines = [f"    {name}={value}," for name, value in arguments.items() if value is not None]
+    return "\n".join(
+        [
+            "from nst_teach import transfer",
+            "",
+            *_story(marks),
+            "result = transfer(",
+            f"    {settings.content.code},",
+            f"    {settings.style.code},",
+            *lines,
+            ")",
+            'result.save("result.png")',
+            "",
+        ]
+    )
+
+
+def _layers(settings: Settings) -> str:
+    return repr({layer: weight for layer, weight in settings.style_layers.items() if weight})
+
+
+def _start(start: str | Picture) -> str:
+    return start.code if isinstance(start, Picture) else repr(start)
+
+
+def _story(marks: Sequence[Mark]) -> list[str]:
+    if not marks:
+        return []
+    moves = [f"#   step {mark.step}: {mark.text}" for mark in marks]
+    return ["# All in one go, as set at the end. The studio's run was steered on its way:", *moves]

@@ -1,0 +1,201 @@
+"""The loss curves as a drawing of our own: SVG text, quick to make, sharp at any size.
+
+Lines and labels take the colour of the text around them, so they suit a light and a dark page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from nst_teach.studio.engine import Mark, Point
+from nst_teach.studio.words import words
+
+WIDTH, HEIGHT = 460, 250
+LEFT, RIGHT, TOP, BOTTOM = 44, 10, 40, 32
+MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
+MARK_ROWS, ROW_HEIGHT = 3, 12  # labels of neighbouring marks stand on different rows
+FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
+DECADES_SHOWN = 7  # what is further below the top says nothing any more
+MOST_TICKS = 6
+MEAN_CHARACTER = 5.6  # width of a character of a mark, in the drawing's units
+
+
+def svg(
+    points: Sequence[Point],
+    marks: Sequence[Mark] = (),
+    *,
+    kept: Sequence[Point] = (),
+    cursor: int | None = None,
+) -> str:
+    """Total and parts over the steps, on a logarithmic scale.
+
+    Args:
+        points: the run's.
+        marks: moments at which something was moved.
+        kept: another run's points; its total and parts are drawn dashed, on the same axes.
+        cursor: a step to point at.
+    """
+    frame = Frame.around([*points, *kept])
+    shapes = [_grid(frame), _marks(frame, marks)]
+    shapes += _lines(frame, kept, 'stroke-dasharray="5 4" opacity="0.55"')
+    shapes += _lines(frame, points, "")
+    if cursor is not None:
+        shapes.append(_vertical(frame.x(cursor), 'stroke-width="1" opacity="0.8"'))
+    title = escape(words()["curves"]["title"])
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" '
+        f'font-family="inherit" font-size="10.5" fill="currentColor" stroke="none">'
+        f"{''.join(shapes)}</svg>"
+    )
+
+
+def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
+    """What the colours mean, as a row of HTML that breaks where it has to."""
+    entries = [
+        f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
+        for label, colour in _colours(_names(points)).items()
+    ]
+    if kept:
+        text = escape(words()["curves"]["kept"])
+        entries.append(f'<span><i class="nst-dashed"></i>{text}</span>')
+    return f'<div class="nst-legend">{"".join(entries)}</div>'
+
+
+class Frame:
+    """Where steps and losses lie on the paper."""
+
+    def __init__(self, steps: int, low: float, high: float):
+        self.steps, self.low, self.high = max(steps, FEWEST_STEPS), low, high
+
+    @classmethod
+    def around(cls, points: Iterable[Point]) -> Frame:
+        """The frame that shows all points; losses from whole decade to whole decade."""
+        points = list(points)
+        values = [v for p in points for v in (p.total, *p.parts.values()) if v > 0] or [1.0]
+        high = math.ceil(math.log10(max(values)) + 1e-9)
+        low = max(math.floor(math.log10(min(values))), high - DECADES_SHOWN)
+        return cls(max((p.step for p in points), default=0), low, high)
+
+    def x(self, step: float) -> float:
+        """From the left edge."""
+        return LEFT + (WIDTH - LEFT - RIGHT) * step / self.steps
+
+    def y(self, value: float) -> float:
+        """From the upper edge; what is too small for the scale lies on its floor."""
+        share = (math.log10(value) - self.low) / (self.high - self.low)
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - max(share, 0.0))
+
+
+def _names(points: Sequence[Point]) -> list[str]:
+    return ["total", *dict.fromkeys(name for point in points for name in point.parts)]
+
+
+def _colours(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each curve: the total's that of the text, the styles' shallow to deep."""
+    colours = words()["curves"]["colours"]
+    styles = sorted(name for name in names if name.startswith("style"))
+    chosen = {"total": "currentColor"}
+    for name in names:
+        if name.startswith("content"):
+            chosen[name] = colours["content"]
+        elif name.startswith("style"):
+            chosen[name] = colours["style"][styles.index(name) % len(colours["style"])]
+    return chosen
+
+
+def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
+    """A line for each part, and the total on top of them."""
+    lines = []
+    for name, colour in reversed(_colours(_names(points)).items()):
+        path = _path(frame, points, name)
+        width = 2.2 if name == "total" else 1.4
+        if path:
+            lines.append(
+                f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" '
+                f'stroke-linejoin="round" {look}/>'
+            )
+    return lines
+
+
+def _path(frame: Frame, points: Sequence[Point], name: str) -> str:
+    """The corners of a curve; it breaks where the part is 0 or not asked for."""
+    commands, pen_is_down = [], False
+    for point in _thinned(points):
+        value = point.total if name == "total" else point.parts.get(name, 0.0)
+        if value > 0:
+            letter = "L" if pen_is_down else "M"
+            commands.append(f"{letter}{frame.x(point.step):.1f} {frame.y(value):.1f}")
+        pen_is_down = value > 0
+    return "".join(commands)
+
+
+def _thinned(points: Sequence[Point]) -> list[Point]:
+    """Evenly fewer points, but each change of goal from its last point to its first."""
+    stride = max(1, len(points) // MOST_POINTS)
+    last = len(points) - 1
+    return [
+        point
+        for i, point in enumerate(points)
+        if i % stride == 0
+        or i == last
+        or point.goal != points[i + 1].goal
+        or point.goal != points[i - 1].goal
+    ]
+
+
+def _grid(frame: Frame) -> str:
+    lines = []
+    stride = math.ceil((frame.high - frame.low) / MOST_TICKS)
+    for power in range(frame.low, frame.high + 1, stride):
+        y = frame.y(10.0**power)
+        lines.append(f'<path d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}" {_FAINT}/>')
+        place = f'x="{LEFT - 6}" y="{y + 3.5:.1f}" text-anchor="end"'
+        lines.append(f"<text {place}>{_ten(power)}</text>")
+    floor = HEIGHT - BOTTOM
+    for step in _ticks(frame.steps):
+        x = frame.x(step)
+        lines.append(f'<path d="M{x:.1f} {floor}v4" {_FAINT}/>')
+        lines.append(f'<text x="{x:.1f}" y="{floor + 15}" text-anchor="middle">{step}</text>')
+    axis = escape(words()["curves"]["axis"])
+    lines.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 3}" text-anchor="end">{axis}</text>')
+    return "".join(lines)
+
+
+_FAINT = 'stroke="currentColor" stroke-width="1" opacity="0.22" fill="none"'
+
+
+def _ten(power: int) -> str:
+    return f'10<tspan dy="-4" font-size="8">{str(power).replace("-", "−")}</tspan>'
+
+
+def _ticks(steps: int) -> range:
+    """Whole steps at round distances, at most `MOST_TICKS` of them."""
+    rough = steps / MOST_TICKS
+    power = 10 ** math.floor(math.log10(max(rough, 1)))
+    stride = next(n * power for n in (1, 2, 5, 10) if n * power >= rough)
+    return range(0, steps + 1, stride)
+
+
+def _vertical(x: float, look: str) -> str:
+    return f'<path d="M{x:.1f} {TOP}V{HEIGHT - BOTTOM}" stroke="currentColor" fill="none" {look}/>'
+
+
+def _marks(frame: Frame, marks: Sequence[Mark]) -> str:
+    """A dotted line at each mark, with its words above it."""
+    shapes = []
+    for index, (step, text) in enumerate(_by_step(marks).items()):
+        x, y = frame.x(step), TOP - 5 - ROW_HEIGHT * (index % MARK_ROWS)
+        anchor = "end" if x + MEAN_CHARACTER * len(text) > WIDTH else "start"
+        shapes.append(_vertical(x, 'stroke-width="1" stroke-dasharray="1.5 3" opacity="0.9"'))
+        shapes.append(f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>')
+    return "".join(shapes)
+
+
+def _by_step(marks: Sequence[Mark]) -> dict[int, str]:
+    """What was moved at one step stands in one label."""
+    texts: dict[int, str] = {}
+    for mark in marks:
+        texts[mark.step] = f"{texts[mark.step]}, {mark.text}" if mark.step in texts else mark.text
+    return texts

@@ -1,0 +1,50 @@
+"""A run's pictures on the way, few enough to keep: thinned evenly, however long the run gets."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from nst_teach.studio.embed import to_jpeg
+
+MOST_FRAMES = 120  # about 2 MB of JPEGs at 192 pixels
+QUALITY = 92  # no block shows when the frame is enlarged
+
+
+class Frames:
+    """JPEGs by step. When there are too many, every second one goes, and from then on only."""
+
+    def __init__(self):
+        self._frames: dict[int, bytes] = {}
+        self._stride = 1
+
+    def add(self, step: int, image: Tensor) -> None:
+        """Keep the picture `(1, 3, H, W)` of this step, if it is one of those to keep."""
+        if step % self._stride:
+            return
+        self._frames[step] = to_jpeg(image, QUALITY)
+        if len(self._frames) > MOST_FRAMES:
+            self._stride *= 2
+            kept = {s: jpeg for s, jpeg in self._frames.items() if s % self._stride == 0}
+            self._frames = kept
+
+    def copy(self) -> Frames:
+        """The same frames, which a run that goes on leaves alone."""
+        copied = Frames()
+        copied._frames, copied._stride = dict(self._frames), self._stride
+        return copied
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """The steps that have a frame, in order."""
+        return tuple(sorted(self._frames))
+
+    def jpeg(self, step: int) -> bytes:
+        """The frame of this step."""
+        return self._frames[step]
+
+    def nearest(self, step: int) -> int:
+        """The last step up to this one that has a frame."""
+        return max(kept for kept in self._frames if kept <= step)

@@ -1,0 +1,199 @@
+"""What a run was asked for: an immutable record, and what differs between two of them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from nst_teach import samples
+from nst_teach.images import ImageError, ImageSource, Size, load_image, to_pil
+from nst_teach.networks import FeatureNetwork
+from nst_teach.objective import StyleObjective
+from nst_teach.optimizers import make_optimizer
+from nst_teach.studio.words import control
+from nst_teach.transfer import STARTS
+
+LEARNING_RATE = control("learning_rate")["default"]  # for Adam: quicker than TensorFlow's 0.02
+PICTURES_KEPT = 8  # tensors that stay loaded: enough to switch to and fro
+WALK = ("steps", "optimizer", "learning_rate", "start", "seed")  # how, not where to
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A picture with a name; two are the same only if they are the same object.
+
+    Attributes:
+        name: the name of a sample, of a file, or of a variable.
+        source: anything that `load_image` takes.
+        title: for people.
+        alt: what it shows, for those who cannot see it.
+        code: how a line of Python names it.
+    """
+
+    name: str
+    source: ImageSource
+    title: str
+    alt: str
+    code: str
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether everybody who has the course has this picture."""
+        return isinstance(self.source, str) and self.source in samples.names()
+
+
+@cache
+def sample(name: str) -> Picture:
+    """The sample of this name as a `Picture`; always the same one."""
+    found = samples.get(name)
+    return Picture(name, name, found.title, found.alt, repr(name))
+
+
+def picture(source: ImageSource | Picture, role: str) -> Picture:
+    """`source` as a `Picture`; an array or a tensor is known by its `role`."""
+    if isinstance(source, Picture):
+        return source
+    if isinstance(source, str) and source in samples.names():
+        return sample(source)
+    if isinstance(source, (str, Path)):
+        name = Path(source).name
+        return Picture(name, source, name, f"Your own picture, {name}.", repr(str(source)))
+    return Picture(role, source, f"your {role}", f"Your own {role}.", role)
+
+
+def uploaded(name: str, data: bytes) -> Picture:
+    """A picture that came as the bytes of a file.
+
+    Raises:
+        ImageError: the bytes are no picture.
+    """
+    image = to_pil(load_image(_opened(name, data)))
+    return Picture(name, image, name, f"Your own picture, {name}.", repr(name))
+
+
+def _opened(name: str, data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data))
+    except (OSError, Image.DecompressionBombError) as error:
+        raise ImageError(
+            f"'{name}' cannot be read as a picture. Expected a complete JPEG, PNG, WebP or TIFF."
+        ) from error
+
+
+def start_of(start: str | ImageSource | Picture) -> str | Picture:
+    """One of the four starts by name, or any other picture."""
+    return start if isinstance(start, str) and start in STARTS else picture(start, "start")
+
+
+@lru_cache(maxsize=PICTURES_KEPT)
+def pixels(source: Picture, size: Size | None) -> Tensor:
+    """The picture as `(1, 3, H, W)`, RGB in [0, 1]."""
+    return load_image(source.source, size=size)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that decides what a run does; the names are those of `transfer`."""
+
+    content: Picture
+    style: Picture
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    alpha: float
+    beta: float | None
+    start: str | Picture
+    optimizer: str
+    learning_rate: float | None
+    steps: int
+    size: Size
+    seed: int
+
+    def __post_init__(self):
+        make_optimizer(self.optimizer, torch.zeros(1, requires_grad=True), self.rate)  # it checks
+        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
+            raise ValueError(f"steps={self.steps!r} was given; expected a whole number above 0.")
+
+    @property
+    def rate(self) -> float | None:
+        """The learning rate in use; only Adam has one of the studio's own."""
+        default = LEARNING_RATE if self.optimizer == "adam" else None
+        return default if self.learning_rate is None else self.learning_rate
+
+    def objective(self, network: FeatureNetwork) -> StyleObjective:
+        """The loss that these settings ask for. Layers of weight 0 cost nothing."""
+        content = pixels(self.content, self.size)
+        device = next(network.parameters()).device
+        return StyleObjective(
+            content.to(device),
+            pixels(self.style, max(content.shape[-2:])).to(device),
+            network,
+            content_layers=_audible(self.content_layers),
+            style_layers=_audible(self.style_layers),
+            alpha=self.alpha,
+            beta=self.beta,
+        )
+
+
+def _audible(layers: Mapping[str, float]) -> dict[str, float]:
+    return {layer: weight for layer, weight in layers.items() if weight}
+
+
+def same_wish(before: Settings, after: Settings) -> bool:
+    """Whether both ask for the same, however long the run is."""
+    return replace(before, steps=after.steps) == after
+
+
+def same_goal(before: Settings, after: Settings) -> bool:
+    """Whether both ask for the same loss, whoever walks down to it and from where."""
+    walk = {key: getattr(after, key) for key in WALK}
+    return replace(before, **walk) == after
+
+
+def same_start(before: Settings, after: Settings) -> bool:
+    """Whether both begin alike, so that a run may go on."""
+    return (before.start, before.seed) == (after.start, after.seed)
+
+
+def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
+    """What was moved between two settings, in the few words that fit beside a curve."""
+    moved: list[tuple[str, Any]] = []
+    if before.content is not after.content:
+        moved.append(("content", after.content.title))
+    if before.style is not after.style:
+        moved.append(("style", after.style.title))
+    if (before.alpha, before.beta) != (after.alpha, after.beta):
+        moved.append(("ratio", f"{log_ratio:.1f}"))
+    if before.content_layers != after.content_layers:
+        moved.append(("content_layer", " ".join(_audible(after.content_layers))))
+    if before.style_layers != after.style_layers:
+        moved.append(("layers", _moved_layers(before.style_layers, after.style_layers)))
+    if before.optimizer != after.optimizer:
+        moved.append(("optimizer", option_label("optimizer", after.optimizer)))
+    elif before.rate != after.rate and after.rate:
+        moved.append(("learning_rate", f"{math.log10(after.rate):.1f}"))
+    if before.size != after.size:
+        moved.append(("size", f"{after.size}"))
+    return [f"{control(name)['mark']} {value}" for name, value in moved]
+
+
+def option_label(name: str, value: Any) -> str:
+    """What the control `name` calls `value`."""
+    labels = {option["value"]: option["label"] for option in control(name)["options"]}
+    return labels.get(value, str(value))
+
+
+def _moved_layers(before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    moved = [name for name in after if before.get(name, 0) != after[name]]
+    moved += [name for name in before if name not in after]
+    if len(moved) != 1:
+        return ", ".join(_audible(after)) if len(_audible(after)) <= 2 else f"{len(moved)} moved"
+    return f"{moved[0]} {after.get(moved[0], 0):.2g}"
