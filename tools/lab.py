@@ -1,0 +1,204 @@
+"""Make what the lab in the pages runs on: the graph, the manifest and the sample pictures.
+
+    python tools/lab.py            make all of it again
+    python tools/lab.py --check    change nothing; say what differs from what would be made
+
+The lab is the studio of readers who have no Python: book/_static/lab holds its JavaScript, and
+beside it what this program makes from the package. Run it after a change of the network, the
+losses, the studio's words or the samples, and commit what changed. It needs the `test` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+from pathlib import Path
+
+import assets
+import lab_graph
+import onnx
+import torch
+from PIL import Image, ImageChops, ImageStat
+
+from nst_teach import load_image, load_network, samples, to_pil
+from nst_teach.networks import FeatureNetwork
+from nst_teach.objective import STYLE_STRENGTH
+
+ROOT = Path(__file__).resolve().parents[1]
+LAB = ROOT / "book" / "_static" / "lab"
+GRAPH, MANIFEST, PICTURES = LAB / "petite.onnx", LAB / "lab.json", LAB / "samples"
+WORDS = ROOT / "nst_teach" / "studio_controls.json"
+
+NETWORK = "petite"  # the pages have no other, whatever NST_TEACH_NETWORK says
+SIDE = 256  # pixels, the longer side of a sample: the largest size that the controls offer
+QUALITY = 80  # of the JPEGs; at 128 pixels, where most runs are, nothing of it can be seen
+MEGABYTE = 1e6
+
+SAME_OUTPUT = 1e-6  # of the largest value: two builds of one graph differ by rounding at most
+SAME_PICTURE = 2.0  # mean difference in 0..255 between two programs' JPEGs of one picture
+
+
+# The manifest
+
+
+def manifest(network: FeatureNetwork) -> dict[str, object]:
+    """Everything that the page has to know: words, samples, layers, defaults."""
+    return {
+        "graph": GRAPH.name,
+        "megabytes": megabytes_to_start(),
+        "network": describe(network),
+        "style_strength": STYLE_STRENGTH,
+        "samples": [sample_entry(name) for name in samples.names()],
+        "words": json.loads(WORDS.read_text(encoding="utf-8")),
+    }
+
+
+def describe(network: FeatureNetwork) -> dict[str, object]:
+    """The layers that the graph reads, and which of them are the usual ones."""
+    contents, styles = lab_graph.content_layers(network), network.style_layers
+    return {
+        "name": network.name,
+        "stride": lab_graph.STRIDE,
+        "content_layers": [layer_entry(network, name) for name in contents],
+        "style_layers": [layer_entry(network, name) for name in styles],
+        "default_content_layers": network.content_layers,
+        "default_style_layers": network.style_layers,
+    }
+
+
+def layer_entry(network: FeatureNetwork, name: str) -> dict[str, object]:
+    """A layer's name, its number of filters, and how many pixels lie between two positions."""
+    side = 4 * lab_graph.STRIDE
+    _, filters, height, _ = network(torch.zeros(1, 3, side, side), name)[name].shape
+    return {"name": name, "filters": filters, "spacing": side // height}
+
+
+def sample_entry(name: str) -> dict[str, str]:
+    """What the page says about a sample, and where it lies."""
+    sample = samples.get(name)
+    credit = f"{sample.maker}, {sample.licence}"
+    file = picture_file(name).relative_to(LAB).as_posix()
+    entry = {"name": name, "kind": sample.kind, "title": sample.title, "alt": sample.alt}
+    return {**entry, "credit": credit, "file": file}
+
+
+def megabytes_to_start() -> float:
+    """What the start button loads, in MB."""
+    assets.install()
+    files = [GRAPH, *(path for path in (assets.VENDOR / "onnxruntime").iterdir())]
+    size = sum(file.stat().st_size for file in files if file.name != "LICENSE")
+    return round(size / MEGABYTE, 1)
+
+
+def encode(data: dict[str, object]) -> str:
+    """JSON as it is committed."""
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+# The pictures
+
+
+def picture_file(name: str) -> Path:
+    return PICTURES / f"{name}.jpg"
+
+
+def picture(name: str) -> bytes:
+    """A sample as a small JPEG."""
+    file = io.BytesIO()
+    to_pil(load_image(name, size=SIDE)).save(file, "JPEG", quality=QUALITY, optimize=True)
+    return file.getvalue()
+
+
+def looks_the_same(one: bytes, other: bytes) -> bool:
+    """Whether two JPEGs show the same; their bytes depend on the version of the library."""
+    first, second = (Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other))
+    if first.size != second.size:
+        return False
+    return max(ImageStat.Stat(ImageChops.difference(first, second)).mean) < SAME_PICTURE
+
+
+# The graph
+
+
+def difference(one: onnx.ModelProto, other: onnx.ModelProto, network: FeatureNetwork) -> float:
+    """The largest difference between the outputs of two graphs, relative to each output's largest.
+
+    The picture and all that the controls set are random; infinite if the outputs have other names.
+    """
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand((1, 3, 2 * lab_graph.STRIDE, 3 * lab_graph.STRIDE), generator=generator)
+    wish = lab_graph.blank(network, image)
+    for name in wish.keys() - {"image"}:
+        wish[name] = torch.rand(wish[name].shape, generator=generator)
+    first, second = (lab_graph.Session(model, network)(wish) for model in (one, other))
+    if first.keys() != second.keys():
+        return math.inf
+    return max(relative(first[name], second[name]) for name in first)
+
+
+def relative(given: torch.Tensor, expected: torch.Tensor) -> float:
+    """The largest difference, in units of the largest expected value."""
+    return float((given - expected).abs().max() / expected.abs().max().clamp(min=1e-30))
+
+
+# The command
+
+
+def make(network: FeatureNetwork) -> None:
+    """Write all three."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    onnx.save(lab_graph.build(network), GRAPH)
+    for name in samples.names():
+        picture_file(name).write_bytes(picture(name))
+    MANIFEST.write_text(encode(manifest(network)), encoding="utf-8")
+
+
+def stale(network: FeatureNetwork) -> list[str]:
+    """The files that are not what `make` would write."""
+    return [*stale_words(network), *stale_pictures(), *stale_graph(network)]
+
+
+def stale_words(network: FeatureNetwork) -> list[str]:
+    """The manifest, if it is another; one that differs in the megabytes alone is the same."""
+    if not MANIFEST.is_file():
+        return [MANIFEST.name]
+    found, expected = json.loads(MANIFEST.read_text("utf-8")), json.loads(encode(manifest(network)))
+    found["megabytes"] = expected["megabytes"]  # depends on the machine's compressor
+    return [] if found == expected else [MANIFEST.name]
+
+
+def stale_pictures() -> list[str]:
+    """Pictures that are missing, show something else, or belong to no sample."""
+    expected = {picture_file(name): name for name in samples.names()}
+    found = set(PICTURES.glob("*"))
+    other = [
+        file for file in expected.keys() & found
+        if not looks_the_same(file.read_bytes(), picture(expected[file]))
+    ]  # fmt: skip
+    return sorted(file.name for file in (*other, *(expected.keys() ^ found)))
+
+
+def stale_graph(network: FeatureNetwork) -> list[str]:
+    """The graph, if a new one gives other numbers."""
+    if not GRAPH.is_file():
+        return [GRAPH.name]
+    far = difference(onnx.load(GRAPH), lab_graph.build(network), network) > SAME_OUTPUT
+    return [GRAPH.name] if far else []
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make what the lab in the pages runs on.")
+    parser.add_argument("--check", action="store_true", help="write nothing, report differences")
+    network = load_network(NETWORK)
+    if not parser.parse_args().check:
+        make(network)
+        print(f"wrote {GRAPH.name}, {MANIFEST.name} and {len(samples.names())} pictures")
+    elif names := stale(network):
+        raise SystemExit(f"out of date in {LAB.relative_to(ROOT)}: {', '.join(names)}. Run "
+                         "'python tools/lab.py' and commit the result.")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
