@@ -9,6 +9,7 @@ until the lock file or the list below changes.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import os
 import shutil
@@ -28,14 +29,22 @@ COPIES = {
     "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
     "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
+    # What runs the lab's graph: WebAssembly on one thread, all that a static host allows.
+    "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "onnxruntime/ort.wasm.bundle.min.mjs",
 }
 """What is served: from a path in node_modules to a path in book/_static/vendor."""
 
+PACKED = {
+    "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "onnxruntime/ort.wasm.gz",
+}
+"""The same for files that are served compressed, since many static hosts do not compress: 14 MB
+become 4. The page unpacks them."""
+
 
 def fingerprint() -> str:
-    """A text that changes when the packages or the list of copies change."""
+    """A text that changes when the packages or the lists of copies change."""
     lock = (PACKAGES / "package-lock.json").read_bytes()
-    return hashlib.sha256(lock + repr(COPIES).encode()).hexdigest()
+    return hashlib.sha256(lock + repr((COPIES, PACKED)).encode()).hexdigest()
 
 
 def npm() -> str:
@@ -50,17 +59,21 @@ def npm() -> str:
     return found
 
 
-def fetch_packages() -> Path:
-    """Install the locked packages and return the folder that holds them."""
+def fetch_packages(*, development: bool = False) -> Path:
+    """Install the locked packages and return the folder that holds them.
+
+    `development` adds what checks the lab's JavaScript; the book does not need it.
+    """
     program = npm()
     path = os.pathsep.join([str(Path(program).parent), os.environ.get("PATH", "")])
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    command += [] if development else ["--omit=dev"]
     subprocess.run(command, cwd=PACKAGES, env={**os.environ, "PATH": path}, check=True)
     return PACKAGES / "node_modules"
 
 
 def copy_assets(packages: Path, target: Path) -> None:
-    """Copy what `COPIES` lists from `packages` into an emptied `target`."""
+    """Copy what `COPIES` and `PACKED` list from `packages` into an emptied `target`."""
     shutil.rmtree(target, ignore_errors=True)
     for name, place in COPIES.items():
         source, destination = packages / name, target / place
@@ -69,6 +82,11 @@ def copy_assets(packages: Path, target: Path) -> None:
             shutil.copytree(source, destination)
         else:
             shutil.copy2(source, destination)
+    for name, place in PACKED.items():
+        destination = target / place
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        packed = gzip.compress((packages / name).read_bytes(), mtime=0)  # no date: the same bytes
+        destination.write_bytes(packed)
 
 
 def install() -> bool:
@@ -83,4 +101,4 @@ def install() -> bool:
 
 if __name__ == "__main__":
     if install():
-        print(f"copied {len(COPIES)} items into {VENDOR.relative_to(ROOT)}")
+        print(f"copied {len(COPIES) + len(PACKED)} items into {VENDOR.relative_to(ROOT)}")
