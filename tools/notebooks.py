@@ -4,17 +4,21 @@
     python tools/notebooks.py --check    write nothing; fail if one is stale, missing or orphaned
 
 People edit text (`book/src/NAME.md`); Colab, Binder and nbval need notebooks
-(`book/chapters/NAME.ipynb`). The same source always gives the same bytes: cell ids come from the
-page's name and the cell's position, and a notebook carries no outputs, counts or dates. A source
-whose name starts with "_" is a template and makes no notebook.
+(`book/chapters/NAME.ipynb`). The source of an exercise gives two: `exercises/NAME.ipynb` for the
+student, and `exercises/solutions/NAME.ipynb` (see tools/handouts.py). The same source always gives
+the same bytes: cell ids come from the page's name and the cell's position, and a notebook carries
+no outputs, counts or dates. A source whose name starts with "_" is a template and makes no
+notebook.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import handouts
 import jupytext
 import nbformat
 import yaml
@@ -23,8 +27,20 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 
-FOLDERS = {"book/src": "book/chapters", "exercises/src": "exercises"}
-"""Where the sources are, and where their notebooks go."""
+Cells = list[NotebookNode]
+
+
+def as_written(cells: Cells) -> Cells:
+    """The cells of a chapter: its notebook holds just what its source does."""
+    return cells
+
+
+PRODUCTS: tuple[tuple[str, str, Callable[[Cells], Cells]], ...] = (
+    ("book/src", "book/chapters", as_written),
+    ("exercises/src", "exercises", handouts.student),
+    ("exercises/src", "exercises/solutions", handouts.solution),
+)
+"""Where sources are, where their notebooks go, and what becomes of the cells on the way."""
 
 CELL_METADATA = {"tags", "mystnb"}
 """What a source may say about a cell: its tags, and how the book shows its output."""
@@ -116,9 +132,14 @@ def clean_cell(cell: NotebookNode, identifier: str) -> NotebookNode:
     return make(cell.source, id=identifier, metadata=cell.metadata)
 
 
-def notebook_text(source: Path, address: str) -> str:
+def notebook_text(
+    source: Path, address: str, product: Callable[[Cells], Cells] = as_written
+) -> str:
     """The notebook that `source` stands for, as the text of an .ipynb file."""
-    cells = with_setup(read_source(source), address)
+    try:
+        cells = with_setup(product(read_source(source)), address)
+    except handouts.MarkerError as error:
+        raise SourceError(f"{source}: {error}") from error
     notebook = new_notebook(
         cells=[clean_cell(cell, f"{source.stem}-{n:02d}") for n, cell in enumerate(cells)],
         metadata=NOTEBOOK_METADATA,
@@ -131,8 +152,8 @@ def expected_notebooks(root: Path = ROOT) -> dict[Path, str]:
     """Every notebook that the sources stand for: its path and its text."""
     address = repository_address(root)
     return {
-        root / target / f"{source.stem}.ipynb": notebook_text(source, address)
-        for folder, target in FOLDERS.items()
+        root / target / f"{source.stem}.ipynb": notebook_text(source, address, product)
+        for folder, target, product in PRODUCTS
         for source in sorted((root / folder).glob("*.md"))
         if not source.name.startswith("_")
     }
@@ -140,7 +161,7 @@ def expected_notebooks(root: Path = ROOT) -> dict[Path, str]:
 
 def orphans(root: Path, expected: dict[Path, str]) -> list[Path]:
     """Notebooks beside the generated ones that no source stands for."""
-    present = {path for target in FOLDERS.values() for path in (root / target).glob("*.ipynb")}
+    present = {path for _, target, _ in PRODUCTS for path in (root / target).glob("*.ipynb")}
     return sorted(present - expected.keys())
 
 

@@ -1,0 +1,94 @@
+"""Errors that students meet, and what each is trying to say."""
+
+from __future__ import annotations
+
+import re
+
+HINTS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"leaf Variable that requires grad is being used in an in-place",
+        "in-place-on-leaf",
+        "The optimiser watches this very tensor. Change it only inside torch.no_grad().",
+    ),
+    (
+        r"modified by an inplace operation",
+        "in-place",
+        "A tensor that the way back needs was overwritten. Which operation works in place?",
+    ),
+    (
+        r"can't optimize a non-leaf Tensor",
+        "not-a-leaf",
+        "An optimiser can move only a tensor that no operation has made. Which of your lines "
+        "computes on the picture after requires_grad was switched on?",
+    ),
+    (
+        r"does not require grad and does not have a grad_fn",
+        "gradient-cut",
+        "No way leads back from the loss to a tensor that wants a gradient. Was it switched on for "
+        "the picture, and is the way cut by .detach(), .item() or no_grad()?",
+    ),
+    (
+        r"backward through the graph a second time",
+        "backward-twice",
+        "backward() uses a graph up. What is computed outside the loop that should be inside, or "
+        "was never detached?",
+    ),
+    (
+        r"grad can be implicitly created only for scalar",
+        "not-a-scalar",
+        "backward() starts at one number. Which step should make one number of many?",
+    ),
+    (
+        r"Can't call numpy\(\) on Tensor that requires grad",
+        "numpy-with-gradient",
+        "NumPy knows no gradients, so torch asks you to say that you need none here. Which method "
+        "takes a tensor out of the graph?",
+    ),
+    (
+        r"same device|device type|on device",
+        "wrong-device",
+        "Two tensors are in different places. Make yours where the input is.",
+    ),
+    (
+        r"must match the size|shapes cannot be multiplied|broadcast|is invalid for input of size"
+        r"|view size is not compatible",
+        "shapes-do-not-fit",
+        "Print the .shape of each tensor in this line. Which axis should stand where? A vector of "
+        "three numbers is lined up with the *last* axis.",
+    ),
+    (
+        r"same dtype|expected .*scalar type|found dtype|Cannot cast ufunc|result type .* can't be",
+        "types-do-not-fit",
+        "Two types do not go together. Print the .dtype of each tensor in this line; convert the "
+        "one that should change.",
+    ),
+    (
+        r"positional argument|unexpected keyword argument",
+        "wrong-arguments",
+        "Keep the function's first line as the task gives it: the check calls it so.",
+    ),
+    (
+        r"maximum recursion depth",
+        "endless-recursion",
+        "The function calls itself without end.",
+    ),
+    (
+        r"out of memory|can't allocate|alloc_cpu|Unable to allocate",
+        "too-large",
+        "Something grows far beyond the input. Compare the shapes on paper, step by step.",
+    ),
+)
+"""What the message says, the name of the mistake, and a hint."""
+
+UNDEFINED = "Python does not know this name. Is it spelt right, and did you run the cells above?"
+READ_IT = "Read the last line of the message first, then the line of code that it names."
+
+
+def hint_for(error: BaseException) -> tuple[str, str]:
+    """The name of the mistake behind an error, and a hint."""
+    for pattern, name, hint in HINTS:
+        if re.search(pattern, str(error)):
+            return name, hint
+    if isinstance(error, NameError):
+        return "unknown-name", UNDEFINED
+    return "raised", READ_IT
