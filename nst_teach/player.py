@@ -1,0 +1,174 @@
+"""A clip in a page: frames that play, pause and scrub, with no file and no script from elsewhere.
+
+The frames of a clip travel as one JPEG, a strip from top to bottom, inside the HTML itself. So the
+same output works in a notebook and in the built book, where no kernel runs. Chapter 11 uses it.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from string import Template
+
+from PIL import Image
+from torch import Tensor
+
+from nst_teach.images import ImageError, to_pil
+
+FRAMES_PER_SECOND = 8.0
+QUALITY = 85  # of the JPEG: a stylised frame of 192 pixels takes some 15 kB
+
+_PLAYER = Template("""\
+<figure class="nst-player" data-frames="$count" data-rate="$rate" data-bounce="$bounce">
+<style>
+.nst-player { margin: 1em 0; }
+.nst-player .clips { display: grid; gap: .6em;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, $least), 1fr)); }
+.nst-player .clip { text-align: center; font-size: .9em; }
+.nst-player .window { position: relative; overflow: hidden; border-radius: 3px; }
+.nst-player .window img { position: absolute; top: 0; left: 0; width: 100%; max-width: none;
+  height: auto; margin: 0; background: none; }
+.nst-player .controls { display: flex; align-items: center; gap: .8em; margin: .6em 0; }
+.nst-player button { font: inherit; color: inherit; background: none; min-width: 5.5em;
+  padding: .25em .8em; border: 1px solid currentColor; border-radius: 4px; cursor: pointer; }
+.nst-player input { flex: 1; min-width: 4em; accent-color: currentColor; }
+.nst-player output { min-width: 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
+</style>
+<div class="clips">
+$clips
+</div>
+<div class="controls">
+<button type="button">Play</button>
+<input type="range" min="1" max="$count" value="1" step="1" aria-label="Frame">
+<output>1 / $count</output>
+</div>
+<figcaption>$caption</figcaption>
+<script>
+for (const player of document.querySelectorAll(".nst-player:not([data-ready])")) {
+  const [button, slider, shown] = ["button", "input", "output"].map(t => player.querySelector(t));
+  const strips = player.querySelectorAll("img"), count = Number(player.dataset.frames);
+  const bounce = player.dataset.bounce === "true";
+  let timer = null, forward = true;
+  player.dataset.ready = "";
+  const show = () => {
+    const shift = -100 * (slider.value - 1) / count;
+    strips.forEach(strip => { strip.style.transform = `translateY($${shift}%)`; });
+    shown.value = `$${slider.value} / $${count}`;
+  };
+  const advance = () => {
+    const at = Number(slider.value);
+    if (at === count) forward = !bounce;
+    if (at === 1) forward = true;
+    slider.value = forward ? at % count + 1 : at - 1;
+    show();
+  };
+  const play = on => {
+    clearInterval(timer);
+    timer = on ? setInterval(advance, 1000 / player.dataset.rate) : null;
+    button.textContent = on ? "Pause" : "Play";
+  };
+  button.addEventListener("click", () => play(timer === null));
+  slider.addEventListener("input", () => { play(false); show(); });
+  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play(true);
+}
+</script>
+</figure>""")
+
+_CLIP = Template("""\
+<div class="clip"><div class="window" style="aspect-ratio: $width / $height">\
+<img src="data:image/jpeg;base64,$data" alt="$alt"></div>$title</div>""")
+
+
+@dataclass(frozen=True)
+class Player:
+    """Clips side by side that run in step; the last line of a cell shows them.
+
+    Attributes:
+        html: the player, complete in itself.
+        summary: one line for where no HTML is shown.
+    """
+
+    html: str
+    summary: str
+
+    def _repr_html_(self) -> str:
+        return self.html
+
+    def __repr__(self) -> str:
+        return self.summary
+
+
+def player(
+    clips: Mapping[str, Sequence[Tensor]],
+    *,
+    alt: Mapping[str, str],
+    caption: str = "",
+    frames_per_second: float = FRAMES_PER_SECOND,
+    bounce: bool = False,
+    least_width: int = 240,
+    quality: int = QUALITY,
+) -> Player:
+    """Play clips beside each other, in step, with one button and one slider.
+
+    Nothing moves by itself for readers whose system asks for reduced motion.
+
+    Args:
+        clips: frames `(1, 3, H, W)`, RGB in [0, 1], by title; all clips of one length and size.
+        alt: for each title, what there is to see.
+        caption: a sentence below.
+        frames_per_second: the pace.
+        bounce: play there and back again instead of jumping to the start.
+        least_width: of a clip in CSS pixels; as many stand in a row as fit.
+        quality: of the JPEG, 1 to 95.
+
+    Raises:
+        ImageError: no clip, or frames that differ in number or size.
+        KeyError: a clip without an alternative text.
+    """
+    count, height, width = _common_shape(clips)
+    items = [
+        _CLIP.substitute(
+            width=width,
+            height=height,
+            data=_strip(frames, quality),
+            alt=html.escape(alt[title]),
+            title=html.escape(title),
+        )
+        for title, frames in clips.items()
+    ]
+    page = _PLAYER.substitute(
+        count=count,
+        rate=frames_per_second,
+        bounce=str(bounce).lower(),
+        least=f"{least_width}px",
+        clips="\n".join(items),
+        caption=html.escape(caption),
+    )
+    return Player(page, f"Player({len(clips)} clips of {count} frames, {width}×{height} px)")
+
+
+def _common_shape(clips: Mapping[str, Sequence[Tensor]]) -> tuple[int, int, int]:
+    shapes = {title: (len(f), *{tuple(x.shape[-2:]) for x in f}) for title, f in clips.items()}
+    kinds = set(shapes.values())
+    if len(kinds) != 1 or len(next(iter(kinds))) != 2:
+        raise ImageError(
+            f"player got clips of these lengths and sizes: {shapes}; expected at least one clip, "
+            "and the same number of frames of the same size in each."
+        )
+    count, (height, width) = kinds.pop()
+    return count, height, width
+
+
+def _strip(frames: Sequence[Tensor], quality: int) -> str:
+    """The frames one below the other as a JPEG, in base 64."""
+    pictures = [to_pil(frame) for frame in frames]
+    width, height = pictures[0].size
+    strip = Image.new("RGB", (width, height * len(pictures)))
+    for index, picture in enumerate(pictures):
+        strip.paste(picture, (0, height * index))
+    buffer = io.BytesIO()
+    strip.save(buffer, "JPEG", quality=quality)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

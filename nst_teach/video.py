@@ -1,0 +1,166 @@
+"""Moving pictures: carry a picture along a known motion, and measure and punish flicker.
+
+A flow `(B, 2, H, W)` says for each pixel of one picture where it lies in another one: so many
+pixels further right (channel 0) and down (channel 1). Chapter 11 paints a clip with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst_teach.losses import ShapeError
+from nst_teach.objective import Losses
+
+# Ruder et al. (2016), section 4.2: what two flows may differ by, as a share and in pixels squared.
+TOLERANCE_SHARE, TOLERANCE = 0.01, 0.5
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Fetch each pixel from where the flow says it was.
+
+    Args:
+        image: `(B, C, H, W)`.
+        flow: `(B, 2, H, W)`, in pixels.
+
+    Returns:
+        `(B, C, H, W)`: at (row, column) the image at (row + flow[1], column + flow[0]), between
+        pixels by bilinear interpolation, outside by the nearest border pixel.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+    """
+    _check("warp", image, flow)
+    height, width = image.shape[-2:]
+    place = _places(flow)
+    last = flow.new_tensor([max(width - 1, 1), max(height - 1, 1)]).view(1, 2, 1, 1)
+    grid = (2 * place / last - 1).permute(0, 2, 3, 1)  # -1 … 1 from the first pixel to the last
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
+
+
+def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
+    """Where a pixel can be followed: it lies inside the other picture, and was not hidden there.
+
+    Go along the flow, and back again along the other one. What is seen in both pictures comes back
+    to where it started; what was hidden lands on the thing in front, which goes elsewhere.
+
+    Args:
+        flow: `(B, 2, H, W)`, from this picture to the other.
+        flow_back: `(B, 2, H, W)`, from the other picture to this one.
+
+    Returns:
+        `(B, 1, H, W)`, 1 where the pixel is seen in both pictures and 0 elsewhere.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    Ruder et al. (2016), equation 5.
+    """
+    _check("visible", flow_back, flow)
+    returned = warp(flow_back, flow)
+    error = (flow + returned).square().sum(1, keepdim=True)
+    length = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
+    consistent = error <= TOLERANCE_SHARE * length + TOLERANCE
+    return (consistent & _inside(flow)).to(flow.dtype)
+
+
+def temporal_loss(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
+    """How far a picture is from the one before it, carried along: mean of mask · (x − x′)².
+
+    Args:
+        image, expected: `(B, C, H, W)`; `expected` is the previous result, warped.
+        mask: `(B, 1, H, W)`, 1 where the comparison is meant and 0 elsewhere.
+
+    Returns:
+        A scalar, the mean over all pixels and channels, masked ones included.
+
+    Raises:
+        ShapeError: the shapes do not fit.
+
+    Ruder et al. (2016), equation 7.
+    """
+    if image.shape != expected.shape or mask.shape[-2:] != image.shape[-2:]:
+        raise ShapeError(
+            f"temporal_loss got {tuple(image.shape)}, {tuple(expected.shape)} and a mask of "
+            f"{tuple(mask.shape)}; expected two pictures of one shape and a mask of their size."
+        )
+    return (mask * (image - expected).square()).mean()
+
+
+def steady(
+    objective: Callable[[Tensor], Losses], expected: Tensor, mask: Tensor, weight: float
+) -> Callable[[Tensor], Losses]:
+    """An objective that also wants the visible pixels to stay as they were.
+
+    Args:
+        objective: what it adds to, such as a `StyleObjective`.
+        expected, mask: as for `temporal_loss`.
+        weight: of the temporal loss in the total.
+
+    Returns:
+        A function from a picture to `Losses`, for `optimize`.
+    """
+
+    def with_memory(image: Tensor) -> Losses:
+        losses = objective(image)
+        return replace(losses, total=losses.total + weight * temporal_loss(image, expected, mask))
+
+    return with_memory
+
+
+def flicker(frames: Sequence[Tensor], flows: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+    """What changes from frame to frame although it should only move.
+
+    Args:
+        frames: n pictures `(1, C, H, W)`.
+        flows: n − 1 flows `(1, 2, H, W)`, from each frame but the first to the one before it.
+        masks: n − 1 masks `(1, 1, H, W)`, as from `visible`.
+
+    Returns:
+        `(n − 1,)`: for each pair, the mean squared difference between a frame and the warped frame
+        before it, over visible pixels.
+
+    Raises:
+        ShapeError: not as many flows and masks as pairs of frames.
+
+    Chapter 11.
+    """
+    if not len(frames) - 1 == len(flows) == len(masks):
+        raise ShapeError(
+            f"flicker got {len(frames)} frames, {len(flows)} flows and {len(masks)} masks; "
+            "expected one flow and one mask for every frame but the first."
+        )
+    pairs = zip(frames[:-1], frames[1:], flows, masks, strict=True)
+    return torch.stack([_difference(new, warp(old, flow), mask) for old, new, flow, mask in pairs])
+
+
+def _difference(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
+    return temporal_loss(image, expected, mask) / mask.mean().clamp(min=1 / mask.numel())
+
+
+def _places(flow: Tensor) -> Tensor:
+    """Where each pixel goes: (column, row), of the shape of the flow."""
+    height, width = flow.shape[-2:]
+    rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
+    columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
+    here = torch.stack(torch.meshgrid(columns, rows, indexing="xy"))
+    return here + flow
+
+
+def _inside(flow: Tensor) -> Tensor:
+    """`(B, 1, H, W)`: whether the place that the flow points to lies in the picture."""
+    height, width = flow.shape[-2:]
+    column, row = _places(flow).split(1, dim=1)
+    return (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+
+
+def _check(function: str, image: Tensor, flow: Tensor) -> None:
+    if flow.ndim != 4 or flow.shape[1] != 2 or image.shape[-2:] != flow.shape[-2:]:
+        raise ShapeError(
+            f"{function} got {tuple(image.shape)} and a flow of {tuple(flow.shape)}; expected "
+            "(B, C, H, W) and (B, 2, H, W), of one height and width."
+        )
