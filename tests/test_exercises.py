@@ -440,8 +440,8 @@ def test_report_counts_attempts_points_and_mistakes():
 def test_report_shows_what_was_begun():
     ex03.content_loss(content_loss)
     text = repr(checks.report())
-    assert "ex03" in text
-    assert "ex01" not in text
+    assert "Exercise 3: 1 of 10 points" in text
+    assert "Exercise 1" not in text
     assert "✓ Passed: The content loss (1 of 1)" in text
     assert "<table>" in checks.report()._repr_html_()
 

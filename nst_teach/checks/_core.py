@@ -175,16 +175,19 @@ class Answer:
 
     def guarded(self, work: Callable[[], Any]) -> Any:
         """`work()`, with an end to it whatever happens; errors in it end the examination."""
+        outcome = self._bounded(work)
+        if isinstance(outcome, _guard.Raised):
+            self._explain_error(outcome)
+        return outcome
+
+    def _bounded(self, work: Callable[[], Any]) -> Any:
         try:
-            outcome = _guard.run(work, self.printed, _guard.DEADLINE)
+            return _guard.run(work, self.printed, _guard.DEADLINE)
         except _guard.TooSlow:
             self.reject(
                 "too-slow", f"your function was stopped after {_guard.DEADLINE:g} seconds",
                 "The inputs are tiny: it should be done in no time. Does every loop end?",
             )  # fmt: skip
-        if isinstance(outcome, _guard.Raised):
-            self._explain_error(outcome)
-        return outcome
 
     def compare(
         self,
@@ -255,9 +258,9 @@ class Answer:
 
     def on_another_device(self, *inputs: Any) -> None:
         """The function must work where its inputs are: on a GPU, or on torch's meta device."""
-        device = "cuda" if torch.cuda.is_available() else "meta"
+        device = _another_device()
         moved = [i.to(device) if isinstance(i, Tensor) else i for i in inputs]
-        outcome = _guard.run(lambda: self.value(*moved), self.printed, _guard.DEADLINE)
+        outcome = self._bounded(lambda: self.value(*moved))
         wrong_error = isinstance(outcome, _guard.Raised) and "device" in str(outcome.error)
         wrong_place = isinstance(outcome, Tensor) and outcome.device.type != device
         if wrong_error or wrong_place:
@@ -311,6 +314,14 @@ class Answer:
                     "Which step changes the type? Print .dtype after each. The right one is that "
                     "of the input, or the one that the task asks for.",
                 )  # fmt: skip
+
+
+@functools.cache
+def _another_device() -> str:
+    """A device that is not the CPU, after the seconds that its first use takes."""
+    device = "cuda" if torch.cuda.is_available() else "meta"
+    torch.ones(1, device=device).mul(2)
+    return device
 
 
 def _known(

@@ -107,7 +107,7 @@ class Feedback:
             link = f'<a href="{escape(self.reread.address)}">{escape(str(self.reread))}</a>'
             rows = rows.replace(escape(str(self.reread)), link)
         return (
-            f'<div role="status" style="{BOX.format(COLOURS[self.status])}">'
+            f'<div class="nst-feedback" role="status" style="{BOX.format(COLOURS[self.status])}">'
             f'<div><b><span aria-hidden="true">{sign}</span> {words}:</b> {escape(self.title)} '
             f"<small>({self._score()})</small></div>{rows}</div>"
         )

@@ -103,7 +103,7 @@ def _task(task: Any) -> dict[str, Any]:
 
 
 def _title(entry: dict[str, Any]) -> str:
-    return f"Exercise {entry['exercise']}: {entry['earned']} of {entry['points']} points"
+    return f"Exercise {int(entry['exercise'][2:])}: {entry['earned']} of {entry['points']} points"
 
 
 def _line(task: dict[str, Any]) -> str:
@@ -111,12 +111,23 @@ def _line(task: dict[str, Any]) -> str:
     return f"{sign} {words}: {task['title']} ({task['earned']} of {task['points']})"
 
 
+CELL_STYLE = "padding:.2rem .8rem .2rem 0;text-align:left"
+CAPTION_STYLE = "caption-side:top;color:inherit;font-weight:bold;text-align:left"
+
+
 def _table(entry: dict[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(task['title'])}</td><td>{' '.join(SIGNS[task['status']])}</td>"
-        f"<td>{task['earned']} of {task['points']}</td><td>{task['attempts']}</td></tr>"
-        for task in entry["tasks"]
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("task", "status", "points", "attempts"))
-    caption = f"<caption>{escape(_title(entry))}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    head = _row("th", ("Task", "Status", "Points", "Attempts"))
+    body = "".join(_row("td", _columns(task)) for task in entry["tasks"])
+    caption = f'<caption style="{CAPTION_STYLE}">{escape(_title(entry))}</caption>'
+    table = f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
+    return f'<div class="nst-feedback">{table}</div>'
+
+
+def _columns(task: dict[str, Any]) -> tuple[str, ...]:
+    points = f"{task['earned']} of {task['points']}"
+    return task["title"], " ".join(SIGNS[task["status"]]), points, str(task["attempts"])
+
+
+def _row(tag: str, texts: tuple[str, ...]) -> str:
+    cells = "".join(f'<{tag} style="{CELL_STYLE}">{escape(text)}</{tag}>' for text in texts)
+    return f"<tr>{cells}</tr>"
