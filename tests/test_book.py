@@ -93,8 +93,9 @@ def test_front_page_leads_to_the_first_chapter(site):
 
 
 def test_every_notebook_has_a_place_in_the_table_of_contents():
-    chapters = {f"book/chapters/{path.stem}" for path in (ROOT / "book/chapters").glob("*.ipynb")}
-    assert chapters - set(TOC) == set()
+    folders = ("book/chapters", "exercises")
+    pages = {f"{f}/{path.stem}" for f in folders for path in (ROOT / f).glob("*.ipynb")}
+    assert pages - set(TOC) == set()
 
 
 def test_table_of_contents_names_each_page_once():
