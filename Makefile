@@ -4,6 +4,7 @@ PYTHON     ?= python3
 PIP_FLAGS  ?=
 TEST_FLAGS ?= --numprocesses auto
 PORT       ?= 8000
+BUNDLE_FLAGS ?=
 
 # Notebooks that run while the book is built show no progress bars.
 export NST_TEACH_PROGRESS := 0
@@ -15,12 +16,13 @@ PAGE := _build/html/index.html
 PACKAGE := $(shell find nst_teach -type f -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test lint notebooks assets clean
+.PHONY: help book serve test lint notebooks assets bundle clean
 
 help:
 	@echo "make book    install what is needed, run every chapter, build the book"
 	@echo "make serve   build the book and show it at http://127.0.0.1:$(PORT)/"
 	@echo "make test    install what is needed, check style, run all tests and all notebooks"
+	@echo "make bundle  pack book, notebooks and package for a room without a network, into dist/"
 	@echo "make clean   delete what these commands made, but keep the environment in $(VENV)"
 	@echo
 	@echo "PYTHON=python3.12 chooses the interpreter, PIP_FLAGS=... is passed to pip install."
@@ -49,8 +51,12 @@ notebooks: $(VENV)/.ready-book
 assets: $(VENV)/.ready-book
 	$(BIN)/python tools/assets.py
 
+# BUNDLE_FLAGS=--wheels adds every package that is needed (gigabytes).
+bundle: book $(VENV)/.ready-test
+	$(BIN)/python tools/bundle.py $(BUNDLE_FLAGS)
+
 clean:
-	rm -rf _build book/_static/vendor tools/web/node_modules *.egg-info build
+	rm -rf _build dist book/_static/vendor tools/web/node_modules *.egg-info build
 	rm -rf .pytest_cache .ruff_cache
 	find book exercises nst_teach tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

@@ -76,9 +76,9 @@ class Prediction:
 
 
 @cache
-def table(path: Path = TABLE) -> Table:
+def table() -> Table:
     """The measured costs that come with the package."""
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = json.loads(TABLE.read_text(encoding="utf-8"))
     notebooks = tuple(Cost(name, **cost) for name, cost in sorted(data["notebooks"].items()))
     return Table(data["machine"], Probe(**data["probe"]), data["pixel_bytes"], notebooks)
 
