@@ -165,11 +165,12 @@ class Answer:
         before = _values.copied(inputs)
         output = self.guarded(lambda: self.value(*inputs))
         self._must_be_an_output(output, inputs)
-        if not _values.untouched(before, inputs):
+        if changes := _values.changes(self.value, before, inputs):
             self.reject(
-                "changed-input", "after the call, an input is not what it was",
-                "Your caller still needs it. Look for operations that end in _, for += and its "
-                "like, and for assignments into the input.",
+                "changed-input", "; ".join(changes),
+                "Your caller still needs it as it was: work on something of your own. Methods "
+                "whose names end in _ change what they are called on; so do +=, -= and "
+                "assignments into it.",
             )  # fmt: skip
         return output
 
@@ -218,7 +219,9 @@ class Answer:
 
         for case, one, other in zip(cases, given, expected, strict=True):
             if not alike(one, other):
-                self._explain(case, one, other, _known(mistakes, cases, given, alike), otherwise)
+                known = _known(mistakes, cases, given, alike)
+                factor = _values.common_factor(given, expected)
+                self._explain(case, one, other, known or _wrong_factor(factor), otherwise)
         for one, other in zip(given, expected, strict=True):
             self._same_type(one, other)
         return given
@@ -287,7 +290,7 @@ class Answer:
     def _explain_error(self, raised: _guard.Raised) -> None:
         if isinstance(raised.error, NotImplementedError) and not str(raised.error):
             raise NotAttempted
-        name, hint = hint_for(raised.error)
+        name, hint = hint_for(raised)
         self.reject(name, str(raised), hint)
 
     def _explain(
@@ -314,6 +317,17 @@ class Answer:
                     "Which step changes the type? Print .dtype after each. The right one is that "
                     "of the input, or the one that the task asks for.",
                 )  # fmt: skip
+
+
+def _wrong_factor(factor: float | None) -> Mistake | None:
+    """Right but for a factor: a mistake that every task knows."""
+    if factor is None:
+        return None
+    hint = (
+        f"On all inputs, yours is {factor:.4g} times what it should be, and nothing else is wrong. "
+        "Which number in your formula makes that factor?"
+    )
+    return Mistake("wrong-factor", lambda *_: None, hint)
 
 
 @functools.cache

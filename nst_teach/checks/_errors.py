@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from nst_teach.checks._guard import Raised
+
 HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"leaf Variable that requires grad is being used in an in-place",
@@ -64,8 +66,24 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"positional argument|unexpected keyword argument",
-        "wrong-arguments",
-        "Keep the function's first line as the task gives it: the check calls it so.",
+        "wrong-call",
+        "A function in this line gets too few inputs, or too many. What does it ask for?",
+    ),
+    (
+        r"'dict' object has no attribute|unsupported operand .*'dict'",
+        "whole-dictionary",
+        "You have a whole dictionary in hand. Which entry of it do you want?",
+    ),
+    (
+        r"should be an iterable of Tensors",
+        "not-a-list",
+        "An optimiser takes a list of tensors, even for a single one.",
+    ),
+    (
+        r"step must be greater than zero",
+        "negative-step",
+        "A tensor cannot be read backwards with ::-1, as an array can. Which method turns an axis "
+        "round?",
     ),
     (
         r"maximum recursion depth",
@@ -80,12 +98,16 @@ HINTS: tuple[tuple[str, str, str], ...] = (
 )
 """What the message says, the name of the mistake, and a hint."""
 
-UNDEFINED = "Python does not know this name. Is it spelt right, and did you run the cells above?"
+SIGNATURE = "Keep the function's first line as the task gives it: the check calls it so."
+UNDEFINED = "Python does not know this name. Is it spelt right, imported, defined above?"
 READ_IT = "Read the last line of the message first, then the line of code that it names."
 
 
-def hint_for(error: BaseException) -> tuple[str, str]:
+def hint_for(raised: Raised) -> tuple[str, str]:
     """The name of the mistake behind an error, and a hint."""
+    error = raised.error
+    if isinstance(error, TypeError) and raised.line is None:  # the call itself failed
+        return "wrong-arguments", SIGNATURE
     for pattern, name, hint in HINTS:
         if re.search(pattern, str(error)):
             return name, hint

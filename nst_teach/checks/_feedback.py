@@ -24,6 +24,7 @@ COLOURS: dict[Status, str] = {
     "not attempted": "#8a8f98",
 }
 
+REREAD = "Reread"
 BOX = "border-left:.3rem solid {};padding:.3rem .9rem;margin:.3rem 0;color:inherit;line-height:1.5"
 PRINTED_STYLE = "margin:.2rem 0;padding:0;background:none;color:inherit;white-space:pre-wrap"
 
@@ -102,15 +103,19 @@ class Feedback:
 
     def _repr_html_(self) -> str:
         sign, words = SIGNS[self.status]
-        rows = "".join(f"<div><b>{name}:</b> {_html(text)}</div>" for name, text in self._rows())
-        if self.status == "rejected" and self.reread:
-            link = f'<a href="{escape(self.reread.address)}">{escape(str(self.reread))}</a>'
-            rows = rows.replace(escape(str(self.reread)), link)
+        rows = "".join(
+            f"<div><b>{name}:</b> {self._link() if name == REREAD else _html(text)}</div>"
+            for name, text in self._rows()
+        )
         return (
             f'<div class="nst-feedback" role="status" style="{BOX.format(COLOURS[self.status])}">'
             f'<div><b><span aria-hidden="true">{sign}</span> {words}:</b> {escape(self.title)} '
             f"<small>({self._score()})</small></div>{rows}</div>"
         )
+
+    def _link(self) -> str:
+        assert self.reread
+        return f'<a href="{escape(self.reread.address)}">{escape(str(self.reread))}</a>'
 
     def _score(self) -> str:
         unit = "point" if self.points == 1 else "points"
@@ -121,7 +126,7 @@ class Feedback:
         if self.status == "rejected":
             again = f"add seed={self.seed} to the call"
             rows = [("Seen", self.seen), ("Hint", self.hint), *rows]
-            rows += [("Reread", str(self.reread or "")), ("To get the same numbers again", again)]
+            rows += [(REREAD, str(self.reread or "")), ("To get the same numbers again", again)]
         return [(name, text) for name, text in rows if text]
 
 

@@ -9,6 +9,7 @@ import signal
 import site
 import sys
 import sysconfig
+import textwrap
 import threading
 import time
 import traceback
@@ -27,6 +28,9 @@ RING_AGAIN = 0.1
 PRINTED_LIMIT = 500
 """Characters of a student's own output that are kept."""
 
+MESSAGE_LIMIT = 200
+"""Characters of an error's message that are shown: what matters comes first."""
+
 PACKAGE = Path(__file__).parents[1]
 
 
@@ -43,9 +47,9 @@ class Raised:
     code: str
 
     def __str__(self) -> str:
-        message = " ".join(str(self.error).split())
+        message = textwrap.shorten(str(self.error), MESSAGE_LIMIT, placeholder=" …")
         place = f" at line {self.line}: {self.code}" if self.line else ""
-        return f"your code raised {type(self.error).__name__}{place}\n({message:.300})"
+        return f"your code raised {type(self.error).__name__}{place}\n({message})"
 
 
 class BoundedText(io.StringIO):

@@ -41,19 +41,22 @@ def _copied(value: Any) -> Any:
     return copy.deepcopy(value) if isinstance(value, (np.ndarray, list, dict)) else value
 
 
-def untouched(before: Iterable[Any], after: Iterable[Any]) -> bool:
-    """Whether the inputs are what they were."""
-    return all(_same(one, other) for one, other in zip(before, after, strict=True))
+def changes(function: Any, before: Sequence[Any], after: Sequence[Any]) -> list[str]:
+    """What a call has done to its inputs, in words."""
+    names = _names(function, len(before))
+    told = [(name, _change(*pair)) for name, *pair in zip(names, before, after, strict=True)]
+    return [f"{name} {change}" for name, change in told if change]
 
 
-def _same(before: Any, after: Any) -> bool:
-    if isinstance(before, Tensor):
-        same_wish = before.requires_grad == after.requires_grad
-        same_form = before.shape == after.shape and before.dtype == after.dtype
-        return same_wish and same_form and torch.equal(before.detach(), after.detach())
-    if isinstance(before, np.ndarray):
-        return np.array_equal(before, after)
-    return True
+def _change(before: Any, after: Any) -> str:
+    one, other = as_tensor(before), as_tensor(after)
+    if one is None or other is None:
+        return ""
+    if one.shape != other.shape or not torch.equal(one, other):
+        return "holds other numbers than before the call"
+    if getattr(before, "requires_grad", None) != getattr(after, "requires_grad", None):
+        return f"has requires_grad = {after.requires_grad} after the call, and had not before"
+    return ""
 
 
 def is_huge(output: Any, inputs: Iterable[Any]) -> bool:
@@ -162,18 +165,21 @@ def _difference_of_numbers(given: Tensor, expected: Tensor) -> str:
     place = int((given - expected).abs().argmax()) if given.numel() > 1 else 0
     yours, right = given.flatten()[place].item(), expected.flatten()[place].item()
     where = f"at {_index(place, given)}, where they differ most, " if given.ndim else ""
-    text = f"{where}yours is {yours:.5g}; expected {right:.5g}"
-    factor = _constant_factor(given, expected)
-    return f"{text}. All of yours are {factor:.4g} times what they should be" if factor else text
+    return f"{where}yours is {yours:.5g}; expected {right:.5g}"
 
 
 def _index(place: int, like: Tensor) -> list[int]:
     return [int(i) for i in np.unravel_index(place, tuple(like.shape))]
 
 
-def _constant_factor(given: Tensor, expected: Tensor) -> float | None:
-    """The factor between two tensors, if one number is enough."""
-    if given.numel() < 2 or not (expected != 0).any():
+def common_factor(givens: Sequence[Any], expecteds: Sequence[Any]) -> float | None:
+    """The factor between all outputs and the right ones, if one number is enough."""
+    pairs = [(as_tensor(a), as_tensor(b)) for a, b in zip(givens, expecteds, strict=True)]
+    if any(a is None or b is None or a.shape != b.shape for a, b in pairs):
+        return None
+    sides = zip(*pairs, strict=True)
+    given, expected = (torch.cat([part.flatten().double() for part in side]) for side in sides)
+    if not (expected != 0).any():
         return None
     factor = ((given * expected).sum() / expected.square().sum()).item()
     fits = torch.allclose(given, factor * expected, rtol=1e-4, atol=1e-8)

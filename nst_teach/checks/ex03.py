@@ -124,6 +124,7 @@ ONE_EACH = "A gradient has a number for each feature: how steep the loss is in i
 
 AT_FEATURES = (
     Mistake("half-forgotten", lambda f, p: 2 * (f - p), INNER),
+    Mistake("half-kept", lambda f, p: 0.5 * (f - p), INNER),
     Mistake("mean-for-sum", lambda f, p: (f - p) / f.numel(), SUM),
     Mistake("mean-for-sum", lambda f, p: 2 * (f - p) / f.numel(), SUM),
     Mistake(
@@ -191,6 +192,7 @@ BEFORE_RELU = (
     ),
     Mistake("mask-alone", lambda z, p: (z > 0).to(z), INNER),
     Mistake("half-forgotten", lambda z, p: 2 * (z - p) * (z > 0), INNER),
+    Mistake("half-kept", lambda z, p: 0.5 * (z - p) * (z > 0), INNER),
     Mistake(
         "wrong-sign",
         lambda z, p: (p - z) * (z > 0),

@@ -277,6 +277,11 @@ def on_the_cpu(image):
     return image.flip(1) * 255 - mean
 
 
+@wrong("caffe_input", expects="negative-step")
+def read_backwards(image):
+    return image[:, ::-1] * 255 - channels(MEAN_BGR, image)
+
+
 @wrong("caffe_input", expects="shapes-do-not-fit")
 def vector_of_three(image):
     return image.flip(1) * 255 - torch.tensor(MEAN_BGR)

@@ -136,9 +136,14 @@ def one_argument(features):
     return 0.5 * (features**2).sum()
 
 
-@wrong("content_loss", expects="wrong-value")
+@wrong("content_loss", expects="wrong-factor")
 def a_third(features, target):
     return ((features - target) ** 2).sum() / 3
+
+
+@wrong("content_loss", expects="wrong-value")
+def cubes(features, target):
+    return (features - target).abs().pow(3).sum()
 
 
 # gradient_at_features
@@ -164,6 +169,11 @@ class Gradient(nn.Module):
 @wrong("gradient_at_features", expects="half-forgotten")
 def two(features, target):
     return 2 * (features - target)
+
+
+@wrong("gradient_at_features", expects="half-kept")
+def half(features, target):
+    return 0.5 * (features - target)
 
 
 @wrong("gradient_at_features", expects="wrong-sign")
@@ -272,6 +282,11 @@ def two_again(z, target):
     return 2 * (z.relu() - target) * (z > 0)
 
 
+@wrong("gradient_before_relu", expects="half-kept")
+def half_again(z, target):
+    return (z > 0) * (z - target) / 2
+
+
 @wrong("gradient_before_relu", expects="wrong-sign")
 def downhill_again(z, target):
     return (target - z.relu()) * (z > 0)
@@ -318,6 +333,16 @@ def cloned(network, photo, layer):
 def everything(network, photo, layer):
     with torch.no_grad():
         return network(photo, layer)
+
+
+@wrong("content_target", expects="whole-dictionary")
+def detaches_the_dictionary(network, photo, layer):
+    return network(photo, layer).detach()
+
+
+@wrong("content_target", expects="wrong-call")
+def forgets_the_layer(network, photo, layer):
+    return network(photo)[layer].detach()
 
 
 @wrong("content_target", expects="conv-for-relu")
@@ -439,6 +464,40 @@ def no_zero_grad(loss_of, start, steps, learning_rate):
 def computed_start(loss_of, start, steps, learning_rate):
     image = start.clone().requires_grad_() * 1.0
     torch.optim.Adam([image], lr=learning_rate)
+    return image.detach(), []
+
+
+@wrong("descend", expects="not-a-list")
+def one_tensor(loss_of, start, steps, learning_rate):
+    image = start.clone().requires_grad_()
+    torch.optim.Adam(image, lr=learning_rate)
+    return image.detach(), []
+
+
+@wrong("descend", expects="gradient-cut")
+def nobody_asked(loss_of, start, steps, learning_rate):
+    image = start.clone()
+    torch.optim.Adam([image], lr=learning_rate)
+    loss_of(image).backward()
+    return image, []
+
+
+@wrong("descend", expects="backward-twice")
+def loss_outside_the_loop(loss_of, start, steps, learning_rate):
+    image = start.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=learning_rate)
+    loss = loss_of(image)
+    for _ in range(steps):
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return image.detach(), [loss.item()] * steps
+
+
+@wrong("descend", expects="in-place-on-leaf")
+def clamps_the_leaf(loss_of, start, steps, learning_rate):
+    image = start.clone().requires_grad_()
+    image.clamp_(0, 1)
     return image.detach(), []
 
 
