@@ -174,6 +174,16 @@ class Answer:
             )  # fmt: skip
         return output
 
+    def through(self, experiment: Callable[..., Any]) -> Answer:
+        """The same answer, seen through an experiment: for a function that is hard to compare.
+
+        Called with inputs, the new answer gives `experiment(function, *inputs)`: numbers, or a
+        dictionary of them whose keys say what they are.
+        """
+        seen = Answer(functools.partial(experiment, self.value), 0)
+        seen.inputs, seen.printed = self.inputs, self.printed
+        return seen
+
     def guarded(self, work: Callable[[], Any]) -> Any:
         """`work()`, with an end to it whatever happens; errors in it end the examination."""
         outcome = self._bounded(work)
@@ -378,4 +388,5 @@ def require(check: CheckFunction, answer: Any, *, rounds: int = 3) -> None:
     """
     for _ in range(rounds):
         feedback = judge(check.task, answer)
-        assert feedback.passed, repr(feedback)
+        if not feedback.passed:
+            raise AssertionError(repr(feedback))

@@ -56,13 +56,24 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         r"|view size is not compatible",
         "shapes-do-not-fit",
         "Print the .shape of each tensor in this line. Which axis should stand where? A vector of "
-        "three numbers is lined up with the *last* axis.",
+        "three numbers is lined up with the last axis.",
     ),
     (
         r"same dtype|expected .*scalar type|found dtype|Cannot cast ufunc|result type .* can't be",
         "types-do-not-fit",
         "Two types do not go together. Print the .dtype of each tensor in this line; convert the "
         "one that should change.",
+    ),
+    (
+        r"step\(\) missing 1 required positional argument: 'closure'",
+        "step-without-closure",
+        "This optimiser asks for the loss whenever it likes. Whom should it ask?",
+    ),
+    (
+        r"float\(\) argument must be .*'NoneType'",
+        "loss-not-returned",
+        "Somebody asked for a loss and was handed None. Which function of yours ends without "
+        "saying what it found?",
     ),
     (
         r"positional argument|unexpected keyword argument",

@@ -49,6 +49,8 @@ def changes(function: Any, before: Sequence[Any], after: Sequence[Any]) -> list[
 
 
 def _change(before: Any, after: Any) -> str:
+    if isinstance(before, (list, dict)):
+        return _change_of_parts(before, after)
     one, other = as_tensor(before), as_tensor(after)
     if one is None or other is None:
         return ""
@@ -57,6 +59,14 @@ def _change(before: Any, after: Any) -> str:
     if getattr(before, "requires_grad", None) != getattr(after, "requires_grad", None):
         return f"has requires_grad = {after.requires_grad} after the call, and had not before"
     return ""
+
+
+def _change_of_parts(before: Any, after: Any) -> str:
+    one, other = flat(before), flat(after)
+    if len(one) != len(other):
+        return "holds more or fewer parts than before the call"
+    told = (_change(*pair) for pair in zip(one, other, strict=True))
+    return next((change for change in told if change), "")
 
 
 def is_huge(output: Any, inputs: Iterable[Any]) -> bool:
@@ -95,6 +105,10 @@ def alike(given: Any, expected: Any, *, rtol: float, atol: float) -> bool:
 
 
 def _parts_alike(given: Any, expected: Any, *, rtol: float, atol: float) -> bool:
+    if isinstance(given, dict) and isinstance(expected, dict):
+        return given.keys() == expected.keys() and all(
+            alike(given[key], other, rtol=rtol, atol=atol) for key, other in expected.items()
+        )
     sequences = isinstance(given, (tuple, list)) and isinstance(expected, (tuple, list))
     if not sequences and type(given) is not type(expected):
         return False
@@ -143,6 +157,8 @@ def difference(given: Any, expected: Any) -> str:
     """How an output differs from the right one, in words and numbers."""
     if isinstance(expected, (tuple, list)) and isinstance(given, (tuple, list)):
         return _difference_of_parts(given, expected)
+    if isinstance(expected, dict) and isinstance(given, dict):
+        return _difference_of_entries(given, expected)
     one, other = as_tensor(given), as_tensor(expected)
     if one is None or other is None or one.shape != other.shape:
         return f"yours is {describe(given)}; expected {describe(expected)}"
@@ -157,8 +173,17 @@ def _difference_of_parts(given: Sequence[Any], expected: Sequence[Any]) -> str:
         return f"yours has {len(given)} parts; expected {len(expected)}"
     for number, (one, other) in enumerate(zip(given, expected, strict=True), start=1):
         if not alike(one, other, rtol=1e-3, atol=1e-5):
-            return f"part {number}: {difference(one, other)}"
+            return f"in part {number} of what you return, {difference(one, other)}"
     return "the parts differ a little"
+
+
+def _difference_of_entries(given: dict[Any, Any], expected: dict[Any, Any]) -> str:
+    if given.keys() != expected.keys():
+        return f"yours has the entries {list(given)}; expected {list(expected)}"
+    for name, other in expected.items():
+        if not alike(given[name], other, rtol=1e-3, atol=1e-5):
+            return f"{name}: {difference(given[name], other)}"
+    return "the entries differ a little"
 
 
 def _difference_of_numbers(given: Tensor, expected: Tensor) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nst_teach import losses
 from nst_teach.checks._core import Answer, Mistake, task
+from nst_teach.checks._walks import must_be_a_walk
 from nst_teach.networks import FeatureNetwork
 
 CHAPTER = "03_content_loss"
@@ -321,8 +322,8 @@ def _wrong_walk(**changes: Any) -> Callable[..., Any]:
 DESCEND = (
     Mistake(
         "gradients-pile-up", _wrong_walk(forget=False),
-        "The first step is right and the later ones are not. backward() *adds* to what is in .grad "
-        "already.",
+        "The first step is right and the later ones are not. backward() adds its gradient to "
+        "what .grad holds already.",
     ),
     Mistake(
         "never-stepped", _frozen,
@@ -379,31 +380,8 @@ def descend(answer: Answer) -> None:
         return losses.content_loss(network(image, layer)[layer], target)
 
     case = (loss_of, start, STEPS, LEARNING_RATE)
-    _must_be_a_pair(answer, answer(*case))
-    ((image, _),) = answer.compare(
+    must_be_a_walk(answer, answer(*case))
+    answer.compare(
         _walk, [case], mistakes=DESCEND, rtol=1e-3,
         otherwise="Print the loss at each step, and do the first two steps by hand.",
     )  # fmt: skip
-    if image.requires_grad:
-        answer.reject(
-            "still-in-the-graph", "the picture that you return still wants a gradient",
-            "Your caller wants to show it and save it. Cut it loose.",
-        )  # fmt: skip
-
-
-def _must_be_a_pair(answer: Answer, output: Any) -> None:
-    if not isinstance(output, tuple) or len(output) != 2:
-        answer.reject(
-            "not-a-pair", f"your function returned {_kind(output)}",
-            "Two things are asked for: the picture, and the list of losses, in this order.",
-        )  # fmt: skip
-    if not isinstance(output[1], list) or any(isinstance(loss, Tensor) for loss in output[1]):
-        answer.reject(
-            "history-of-tensors", "your history is not a list of plain numbers",
-            "A loss that is kept as a tensor keeps its whole graph in memory, and its value may "
-            "change under your hands. What turns a tensor of one number into a number?",
-        )  # fmt: skip
-
-
-def _kind(output: Any) -> str:
-    return f"a {type(output).__name__}"

@@ -2,7 +2,8 @@
 
 One file for each exercise. `@wrong("content_loss", expects="half-missing")` says which task the
 function answers and which mistake the check has to name; `@right("content_loss")` marks a correct
-answer that is written in another way than ours.
+answer that is written in another way than ours. An answer that is a value and no function is named
+in full: `wrong("ex03.guess", expects="…")("caffe")`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def right(task: str) -> Callable[[Any], Any]:
 
 def _add(task: str, answer: Any, expects: str | None) -> Any:
     module = getattr(answer, "__module__", "")
-    BANK.append(Entry(f"{module.rpartition('.')[2]}.{task}", answer, expects))
+    full = task if "." in task else f"{module.rpartition('.')[2]}.{task}"
+    BANK.append(Entry(full, answer, expects))
     return answer
 
 
