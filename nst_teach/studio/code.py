@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 from nst_teach.networks import DEFAULT_NETWORK, FeatureNetwork
 from nst_teach.studio.engine import Mark
@@ -27,13 +28,13 @@ def transfer_call(
         marks: what was moved on the way; one call cannot repeat that, so a comment says it.
     """
     arguments = {
-        "network": None if network.name == DEFAULT_NETWORK else repr(network.name),
-        "content_layers": repr(dict(settings.content_layers)),
-        "style_layers": _layers(settings),
+        "network": None if network.name == DEFAULT_NETWORK else _text(network.name),
+        "content_layers": _layers(settings.content_layers),
+        "style_layers": _layers(settings.style_layers),
         "alpha": f"{settings.alpha!r}",
         "beta": f"{beta!r}",
         "start": _start(settings.start),
-        "optimizer": repr(settings.optimizer),
+        "optimizer": _text(settings.optimizer),
         "learning_rate": None if settings.rate is None else repr(settings.rate),
         "steps": repr(steps),
         "size": repr(settings.size),
@@ -56,12 +57,18 @@ def transfer_call(
     )
 
 
-def _layers(settings: Settings) -> str:
-    return repr({layer: weight for layer, weight in settings.style_layers.items() if weight})
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _layers(layers: Mapping[str, float]) -> str:
+    """A mapping as Python writes it, one layer to a line."""
+    rows = [f"        {_text(name)}: {weight!r}," for name, weight in layers.items() if weight]
+    return "\n".join(["{", *rows, "    }"]) if rows else "{}"
 
 
 def _start(start: str | Picture) -> str:
-    return start.code if isinstance(start, Picture) else repr(start)
+    return start.code if isinstance(start, Picture) else _text(start)
 
 
 def _story(marks: Sequence[Mark]) -> list[str]:

@@ -23,7 +23,7 @@ from nst_teach.studio.words import action, control, message
 Ask = Callable[..., None]
 """Called with the settings to change, by name."""
 
-WIDE = widgets.Layout(width="100%")
+WIDE = widgets.Layout(width="auto")
 THUMBNAIL = 160  # pixels: twice what is shown, for dense screens
 
 
@@ -106,7 +106,12 @@ class PictureControl(Control):
         self.on_move(self.list, lambda chosen: {self.name: chosen})
         self.list.observe(lambda change: self._draw(change["new"]), "value")
         self.upload.observe(self._uploaded, "value")
-        row = widgets.HBox([self.thumbnail, widgets.VBox([self.list, self.upload], layout=WIDE)])
+        row = widgets.HBox(
+            [
+                self.thumbnail,
+                widgets.VBox([self.list, self.upload], layout=widgets.Layout(flex="1 1 0")),
+            ]
+        )
         return [row, self.problem]
 
     def set(self, settings: Settings) -> None:

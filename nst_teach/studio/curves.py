@@ -12,10 +12,10 @@ from html import escape
 from nst_teach.studio.engine import Mark, Point
 from nst_teach.studio.words import words
 
-WIDTH, HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 44, 10, 40, 32
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
 MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
-MARK_ROWS, ROW_HEIGHT = 3, 12  # labels of neighbouring marks stand on different rows
+MARK_ROWS, ROW_HEIGHT = 2, 12  # labels of neighbouring marks stand on different rows
 FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
 DECADES_SHOWN = 7  # what is further below the top says nothing any more
 MOST_TICKS = 6
@@ -44,9 +44,10 @@ def svg(
     if cursor is not None:
         shapes.append(_vertical(frame.x(cursor), 'stroke-width="1" opacity="0.8"'))
     title = escape(words()["curves"]["title"])
+    shapes.append(f'<text x="0" y="11" font-weight="600">{title}</text>')
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" '
-        f'font-family="inherit" font-size="10.5" fill="currentColor" stroke="none">'
+        f'font-family="inherit" font-size="11" fill="currentColor" stroke="none">'
         f"{''.join(shapes)}</svg>"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ class Picture:
 def sample(name: str) -> Picture:
     """The sample of this name as a `Picture`; always the same one."""
     found = samples.get(name)
-    return Picture(name, name, found.title, found.alt, repr(name))
+    return Picture(name, name, found.title, found.alt, json.dumps(name))
 
 
 def picture(source: ImageSource | Picture, role: str) -> Picture:
@@ -66,7 +67,7 @@ def picture(source: ImageSource | Picture, role: str) -> Picture:
         return sample(source)
     if isinstance(source, (str, Path)):
         name = Path(source).name
-        return Picture(name, source, name, f"Your own picture, {name}.", repr(str(source)))
+        return Picture(name, source, name, f"Your own picture, {name}.", json.dumps(str(source)))
     return Picture(role, source, f"your {role}", f"Your own {role}.", role)
 
 
@@ -77,7 +78,7 @@ def uploaded(name: str, data: bytes) -> Picture:
         ImageError: the bytes are no picture.
     """
     image = to_pil(load_image(_opened(name, data)))
-    return Picture(name, image, name, f"Your own picture, {name}.", repr(name))
+    return Picture(name, image, name, f"Your own picture, {name}.", json.dumps(name))
 
 
 def _opened(name: str, data: bytes) -> Image.Image:

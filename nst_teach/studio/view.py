@@ -32,7 +32,7 @@ SHARE = 0.1  # of the time, at most, that showing a run may take from running it
 SHARP = 90  # JPEG quality of the picture on the stage
 MEBIBYTE = 2**20
 STYLE_SHEET = Path(__file__).with_name("studio.css")
-WIDE = widgets.Layout(width="100%")
+WIDE = widgets.Layout(width="auto")
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class Studio:
     def reset(self) -> None:
         """Back to the start, with the controls where they are."""
         self.engine.reset()
+        self.scrub.value = self.scrub.max
 
     def stop(self) -> None:
         """End the background thread; the run can go on later."""
@@ -138,7 +139,7 @@ class Studio:
         engine = self.engine
         engine.stop()
         self.kept = Kept(list(engine.points), engine.frames.copy(), engine.step)
-        engine.reset()
+        self.reset()
         engine.note = message("kept")
         self.refresh()
 
@@ -190,7 +191,7 @@ class Studio:
         self.before, self.before_note = widgets.Image(format="jpeg"), widgets.HTML()
         self.before_box = widgets.VBox([self.before, self.before_note])
         self.scrub = widgets.IntSlider(
-            description=tool("scrub")["label"], min=0, max=1, readout=False, layout=WIDE
+            description=tool("scrub")["label"], value=1, max=1, readout=False, layout=WIDE
         )
         self.scrub.observe(self._scrubbed, "value")
         self.status, self.trouble, self.curve = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -250,11 +251,10 @@ class Studio:
     def _save(self) -> None:
         path = self.save()
         data = base64.b64encode(path.read_bytes()).decode("ascii")
-        link = escape(action("download", file=path.name))
-        self.saved.value = (
-            f"<p>{escape(message('saved', file=path.name))} "
-            f'<a download="{escape(path.name)}" href="data:image/png;base64,{data}">{link}</a></p>'
-        )
+        name, told = escape(path.name), escape(message("saved", file=path.name))
+        address, words = f"data:image/png;base64,{data}", escape(action("download"))
+        link = f'<a download="{name}" href="{address}">{words}</a>'
+        self.saved.value = f'<div class="nst-status">{told} {link}</div>'
 
     def _list(self) -> None:
         code = "" if self.listing.value else self.code
