@@ -75,13 +75,15 @@ def layer_entry(network: FeatureNetwork, name: str) -> dict[str, object]:
     return {"name": name, "filters": filters, "spacing": side // height}
 
 
-def sample_entry(name: str) -> dict[str, str]:
-    """What the page says about a sample, and where it lies."""
+def sample_entry(name: str) -> dict[str, object]:
+    """What the page says about a sample, how large it is, and where it lies."""
     sample = samples.get(name)
+    with Image.open(picture_file(name)) as small:
+        size = {"width": small.width, "height": small.height}
     credit = f"{sample.maker}, {sample.licence}"
     file = picture_file(name).relative_to(LAB).as_posix()
     entry = {"name": name, "kind": sample.kind, "title": sample.title, "alt": sample.alt}
-    return {**entry, "credit": credit, "file": file}
+    return {**entry, "credit": credit, "file": file, **size}
 
 
 def megabytes_to_start() -> float:

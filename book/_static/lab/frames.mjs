@@ -1,0 +1,45 @@
+/**
+ * A run's pictures on the way, few enough to keep: thinned evenly, however long the run gets.
+ *
+ * @module frames
+ */
+
+export const MOST_FRAMES = 120; // as in the studio; 10 MB at 128 × 128 pixels
+
+/**
+ * Keeps a value for some steps. When there are too many, every second one goes.
+ * @template T
+ */
+export class Frames {
+  constructor() {
+    /** @type {Map<number, T>} */
+    this.kept = new Map();
+    this.stride = 1;
+  }
+
+  /**
+   * Keep `make()` for this step, if it is one of those to keep.
+   * @param {number} step
+   * @param {() => T} make
+   */
+  add(step, make) {
+    if (step % this.stride) return;
+    this.kept.set(step, make());
+    if (this.kept.size <= MOST_FRAMES) return;
+    this.stride *= 2;
+    for (const old of [...this.kept.keys()]) if (old % this.stride) this.kept.delete(old);
+  }
+
+  /** The steps that have a frame, in order. */
+  get steps() {
+    return [...this.kept.keys()].sort((a, b) => a - b);
+  }
+
+  /**
+   * The frame of a step that has one.
+   * @param {number} step
+   */
+  at(step) {
+    return this.kept.get(step);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What has happened in a run so far: the curves' points, the marks, the frames, the pace.
+ *
+ * @module history
+ */
+
+import { Frames } from "./frames.mjs";
+
+/** @import { Point } from "./curve.mjs" */
+/** @import { Losses } from "./protocol.mjs" */
+/** @import { Mark } from "./settings.mjs" */
+
+const PACE_WINDOW = 20; // steps over which the pace is taken
+const MERGE_STEPS = 10; // a slider on its way leaves one mark, not many
+
+/** @template Frame */
+export class History {
+  /** @param {number} steps that the run is to take */
+  constructor(steps) {
+    this.step = 0; // finished steps
+    this.base = 0; // the step at which the stretch that is asked for began
+    this.target = steps; // the step at which it ends
+    /** @type {Point[]} */
+    this.points = [];
+    /** @type {Mark[]} */
+    this.marks = [];
+    /** @type {Frames<Frame>} */
+    this.frames = new Frames();
+    /** @type {number[]} */
+    this.times = [];
+  }
+
+  /**
+   * One step more.
+   *
+   * @param {number} step
+   * @param {Losses} losses of the picture that the step began with
+   * @param {number} now in ms
+   */
+  record(step, losses, now) {
+    this.points.push({ step: step - 1, losses });
+    this.step = step;
+    this.times = [...this.times, now].slice(-PACE_WINDOW);
+  }
+
+  /**
+   * Note that something was moved; it holds from the next step.
+   * @param {{name: string, text: string}} change
+   */
+  mark(change) {
+    const last = this.marks.at(-1);
+    if (last?.name === change.name && this.step - last.step < MERGE_STEPS) this.marks.pop();
+    this.marks.push({ step: this.step, ...change });
+  }
+
+  /** A pause is no part of the pace. */
+  breathe() {
+    this.times = [];
+  }
+
+  /** A finished run goes on. @param {number} steps */
+  extend(steps) {
+    [this.base, this.target] = [this.step, this.step + steps];
+  }
+
+  /** The stretch is to have another length. @param {number} steps */
+  resize(steps) {
+    this.target = Math.max(this.step, this.base + steps);
+  }
+
+  get isOver() {
+    return this.step >= this.target;
+  }
+
+  /** Steps a second, lately; 0 while that is not known. */
+  get pace() {
+    const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
+    return this.times.length < 2 ? 0 : (1000 * (this.times.length - 1)) / (last - first);
+  }
+
+  /** Seconds until the target. */
+  get left() {
+    return this.pace ? (this.target - this.step) / this.pace : Infinity;
+  }
+
+  /** The total loss, in percent of the first; nothing before the first step. */
+  get percent() {
+    const [first, last] = [this.points[0], this.points.at(-1)];
+    return first && last && Math.round((100 * last.losses.total) / first.losses.total);
+  }
+}
