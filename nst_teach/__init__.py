@@ -5,7 +5,7 @@ Read it in the order in which data comes through: `samples`, `images`, `networks
 The course "Painting with Gradients" explains each part.
 """
 
-from nst_teach import samples
+from nst_teach import _torch, samples  # noqa: F401 - _torch only says how to get torch
 from nst_teach.images import (
     ImageError,
     deprocess,

@@ -35,6 +35,7 @@ NOTEBOOK_PACKAGES = {
 
 OWN_SIDE, OWN_EVALUATIONS = 256, 200  # a usual first picture of one's own
 PATIENCE = 15 * 60  # seconds that a page may take before a lesson feels long
+WORTH_TELLING = 0.5  # seconds: pages that compute next to nothing are left out of the table
 GIGABYTE, MEGABYTE, MINUTE = 1e9, 1e6, 60
 
 PHOTO_ADVICE = "To repaint a photograph called doctor, write: nst-teach ./doctor STYLE -o OUT"
@@ -132,11 +133,11 @@ def check_files() -> Finding:
 
 def check_network() -> Finding:
     """The bundled network loads, and is the size that its model card states."""
-    expected = json.loads((WEIGHTS_FOLDER / "petite.json").read_text(encoding="utf-8"))["facts"]
-    advice = "Install the package again: the file of its weights came damaged."
+    advice = "Install the package again: the files of its network came damaged."
     try:
-        network = load_network("petite")
-    except NetworkError as error:
+        card = json.loads((WEIGHTS_FOLDER / "petite.json").read_text(encoding="utf-8"))
+        expected, network = card["facts"], load_network("petite")
+    except (NetworkError, OSError, ValueError) as error:
         return Finding("network", PROBLEM, str(error), "the weights that come along", advice)
     parameters = sum(p.numel() for p in network.parameters())
     if parameters != expected["parameters"]:
@@ -298,6 +299,8 @@ def prediction_lines(report: Report) -> list[str]:
         return []
     lines = ["", "On this machine, predicted:", f"  {'':36} {'time':>8} {'memory':>9}"]
     for predicted in report.predictions:
+        if predicted.seconds < WORTH_TELLING:
+            continue
         fits = "" if predicted.bytes <= report.free else "  more than is free"
         lines.append(
             f"  {_title(predicted.name):36} {_duration(predicted.seconds):>8} "

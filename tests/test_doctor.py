@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -127,6 +128,29 @@ def test_damaged_weights_are_seen(tmp_path, monkeypatch):
     damaged.write_bytes((networks.WEIGHTS_FOLDER / damaged.name).read_bytes()[:1000])
     monkeypatch.setattr(networks, "WEIGHTS_FOLDER", tmp_path)
     assert_helpful(doctor.check_network(), "problem", "cannot be read")
+
+
+def test_a_damaged_card_of_the_network_is_seen(tmp_path, monkeypatch):
+    (tmp_path / "petite.json").write_text('{"facts": ')
+    monkeypatch.setattr(doctor, "WEIGHTS_FOLDER", tmp_path)
+    assert_helpful(doctor.check_network(), "problem", "Expecting value", "Install the package")
+
+
+@pytest.mark.parametrize("fault", ["raise ImportError('no file')", "raise OSError('no file')"])
+def test_without_torch_one_line_says_how_to_get_it(tmp_path, fault):
+    """Nothing of the package loads then, the doctor included; so the package itself must say it."""
+    (tmp_path / "torch.py").write_text(fault)
+    done = subprocess.run(
+        [sys.executable, "-m", "nst_teach.cli", "doctor"],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("ImportError: torch cannot be loaded (no file)")
+    assert "pip install torch torchvision" in last
 
 
 def test_weights_of_another_network_are_seen(monkeypatch):
