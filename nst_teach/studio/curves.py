@@ -19,6 +19,7 @@ MARK_ROWS, ROW_HEIGHT = 2, 12  # labels of neighbouring marks stand on different
 FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
 DECADES_SHOWN = 7  # what is further below the top says nothing any more
 MOST_TICKS = 6
+TOLERANCE = 1e-9  # a whole power of ten is one in spite of rounding
 MEAN_CHARACTER = 5.6  # width of a character of a mark, in the drawing's units
 
 
@@ -75,8 +76,9 @@ class Frame:
         """The frame that shows all points; losses from whole decade to whole decade."""
         points = list(points)
         values = [v for p in points for v in (p.total, *p.parts.values()) if v > 0] or [1.0]
-        high = math.ceil(math.log10(max(values)) + 1e-9)
-        low = max(math.floor(math.log10(min(values))), high - DECADES_SHOWN)
+        high = math.ceil(math.log10(max(values)) - TOLERANCE)
+        low = math.floor(math.log10(min(values)) + TOLERANCE)
+        low = min(max(low, high - DECADES_SHOWN), high - 1)
         return cls(max((p.step for p in points), default=0), low, high)
 
     def x(self, step: float) -> float:

@@ -61,7 +61,7 @@ class Engine:
         settings: what is wished for; `change` sets it.
         state: "ready", "running", "paused", "finished" or "failed".
         picture: that of the last finished step, `(1, 3, H, W)`, RGB in [0, 1].
-        step, target: finished steps, and how many there are to be.
+        step: finished steps.
         objective: the loss in use.
         points, marks, frames, history: what happened so far.
         note: a sentence for the reader; after a failure, its reason.
@@ -96,7 +96,7 @@ class Engine:
         take_over(self)
         self._set_out(None)
         if steps is not None:
-            self.target = self.step + steps
+            self._base, self._length = self.step, steps
         self._working = True
         self._work()
 
@@ -126,7 +126,12 @@ class Engine:
         if not self.points and not self.busy:
             self._begin(self.settings)
         elif "steps" in settings:
-            self.target = max(self.step, self._base + self.settings.steps)
+            self._length = max(self.settings.steps, self.step - self._base)
+
+    @property
+    def target(self) -> int:
+        """The step at which the run ends."""
+        return self._base + self._length
 
     @property
     def busy(self) -> bool:
@@ -165,7 +170,7 @@ class Engine:
         self.picture = _first_picture(settings, self._device())
         self._used, self.objective = settings, objective
         self._place = Result(image=self.picture, history=[])
-        self.step, self._base, self.target = 0, 0, settings.steps
+        self.step, self._base, self._length = 0, 0, settings.steps
         self.points: list[Point] = []
         self.marks: list[Mark] = []
         self.history: list[Record] = []
@@ -177,10 +182,10 @@ class Engine:
 
     def _begin_again(self, settings: Settings, reason: str) -> None:
         """Start over in the middle of a run, and say so."""
-        halts = self._halt_at < math.inf
+        halts, length = self._halt_at < math.inf, self._length
         self._begin(settings)
         self.state, self.note = "running", message("restarted", reason=reason)
-        self._halt_at = 1 if halts else math.inf
+        self._halt_at, self._length = 1 if halts else math.inf, length
 
     def _device(self):
         return next(self.network.parameters()).device
@@ -189,7 +194,7 @@ class Engine:
         self._leaving = False
         self._halt_at = math.inf if halt_after is None else self.step + halt_after
         if self.step >= self.target:  # finished before: so many steps more
-            self._base, self.target = self.step, self.step + (halt_after or self.settings.steps)
+            self._base, self._length = self.step, halt_after or self.settings.steps
         self.state, self.note, self.error = "running", "", None
         with self._lock:
             self._lock.notify_all()

@@ -267,9 +267,9 @@ class Studio:
     # What the engine does
 
     def _heard(self) -> None:
-        """Show the run, as often as it does not cost too much; a new state at once."""
+        """Show the run as often as it does not cost too much; a run that halts, at once."""
         now = time.perf_counter()
-        if now < self._next and self.engine.state == self._drawn_state:
+        if now < self._next and self.engine.state == self._drawn_state == "running":
             return
         self.refresh()
         cost = time.perf_counter() - now
