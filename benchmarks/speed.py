@@ -14,8 +14,6 @@ import argparse
 import multiprocessing
 import os
 import platform
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +25,7 @@ import torch
 from torch import Tensor
 
 from nst_teach import FeatureNetwork, StyleObjective, load_image, optimize
+from nst_teach.machine import peak_memory
 from nst_teach.networks import PETITE_PLAN, VGG16_PLAN, VGG19_PLAN, build_vgg
 from nst_teach.optimizers import LBFGS_HISTORY
 
@@ -39,7 +38,6 @@ NETWORKS_SIDE = 224  # ImageNet's, at which VGG is mostly timed
 ROUNDS = 5
 MEMORY_STEPS = LBFGS_HISTORY + 2  # enough to fill the optimiser's memory
 MEGABYTE = 1e6
-PEAK_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which ru_maxrss counts
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def print_networks(times: dict[Setting, float]) -> None:
         print(f"{setting.network:>8}  {value:>7.4f}  {value / base:>5.2f} × petite")
 
 
-def peak_memory(side: int, steps: int) -> float:
+def peak_after(side: int, steps: int) -> float:
     """The most bytes this process ever held, after one evaluation or some steps of L-BFGS."""
     torch.set_num_threads(MANY)
     setting = Setting(side)
@@ -134,7 +132,7 @@ def peak_memory(side: int, steps: int) -> float:
         optimize(objective, picture.detach(), steps=steps, progress=False)
     else:
         setting.evaluate(objective, picture)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT
+    return peak_memory()
 
 
 def in_fresh_process(function: Callable, *arguments):
@@ -147,7 +145,7 @@ def print_memory() -> None:
     print("\nPeak memory of the process in MB, with Python and torch")
     print(f"  side  one evaluation  {MEMORY_STEPS} steps of L-BFGS")
     for side in SIDES:
-        once, run = (in_fresh_process(peak_memory, side, n) / MEGABYTE for n in (0, MEMORY_STEPS))
+        once, run = (in_fresh_process(peak_after, side, n) / MEGABYTE for n in (0, MEMORY_STEPS))
         print(f"{side:>6}  {once:>14.0f}  {run:>18.0f}")
 
 
