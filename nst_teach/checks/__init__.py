@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from nst_teach.checks._core import require
-from nst_teach.checks._feedback import Feedback
+from nst_teach.checks._feedback import Feedback, Reread
 from nst_teach.checks._pictures import beside
 from nst_teach.checks._session import Report, report, reset, save_report
 
@@ -22,4 +22,14 @@ EXERCISES = tuple(sorted(m.name for m in iter_modules(__path__) if m.name.starts
 for _name in EXERCISES:
     import_module(f"{__name__}.{_name}")
 
-__all__ = ["EXERCISES", "Feedback", "Report", "beside", "report", "require", "reset", "save_report"]
+__all__ = [
+    "EXERCISES",
+    "Feedback",
+    "Report",
+    "Reread",
+    "beside",
+    "report",
+    "require",
+    "reset",
+    "save_report",
+]

@@ -52,8 +52,8 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "Two tensors are in different places. Make yours where the input is.",
     ),
     (
-        r"must match the size|shapes cannot be multiplied|broadcast|is invalid for input of size"
-        r"|view size is not compatible",
+        r"must match the size|shapes cannot be multiplied|Expected size for|broadcast"
+        r"|is invalid for input of size|view size is not compatible",
         "shapes-do-not-fit",
         "Print the .shape of each tensor in this line. Which axis should stand where? A vector of "
         "three numbers is lined up with the last axis.",

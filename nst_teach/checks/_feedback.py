@@ -92,7 +92,7 @@ class Feedback:
 
     @property
     def earned(self) -> int:
-        """Points for this answer: all or none."""
+        """Points for this answer, all or none."""
         return self.points if self.passed else 0
 
     def __repr__(self) -> str:
@@ -114,8 +114,8 @@ class Feedback:
         )
 
     def _link(self) -> str:
-        assert self.reread
-        return f'<a href="{escape(self.reread.address)}">{escape(str(self.reread))}</a>'
+        address, name = escape(self.reread.address), escape(str(self.reread))
+        return f'<a href="{address}" style="color:inherit;text-decoration:underline">{name}</a>'
 
     def _score(self) -> str:
         unit = "point" if self.points == 1 else "points"

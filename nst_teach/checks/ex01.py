@@ -11,6 +11,8 @@ from torch import Tensor
 from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.images import CONVENTIONS, deprocess, load_image, preprocess, to_pil
 
+__all__ = ["caffe_input", "convention_of", "to_pixels", "to_tensor", "undo_torchvision"]
+
 CHAPTER = "01_images_as_tensors"
 
 NAMES = ("raw", "torchvision", "bytes", "caffe")

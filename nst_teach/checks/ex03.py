@@ -10,16 +10,22 @@ from torch import Tensor
 
 from nst_teach import losses
 from nst_teach.checks._core import Answer, Mistake, task
+from nst_teach.checks._oracles import by_nudges
 from nst_teach.checks._walks import must_be_a_walk
 from nst_teach.networks import FeatureNetwork
+
+__all__ = [
+    "content_loss",
+    "content_target",
+    "descend",
+    "gradient_at_features",
+    "gradient_before_relu",
+]
 
 CHAPTER = "03_content_loss"
 
 KINDS = ((1, torch.float32), (2, torch.float32), (1, torch.float64))
 """One picture, a batch, and double precision."""
-
-NUDGE = 1e-4
-"""Step of the finite differences. The loss is quadratic, so that central ones are exact."""
 
 KINK = 0.01
 """Values before a ReLU keep this far from 0, so that no nudge crosses it."""
@@ -97,23 +103,6 @@ def content_loss(answer: Answer) -> None:
 
 
 # 2 Its gradient with respect to the features
-
-
-def by_nudges(loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
-    """The gradient of `loss` by central differences: it knows no calculus.
-
-    Args:
-        loss: from a tensor to a number.
-        at: where; of any shape. Computed in double precision, returned in the type of `at`.
-    """
-    point = at.detach().double()
-    slopes = []
-    for entry in range(point.numel()):
-        nudge = torch.zeros_like(point).flatten()
-        nudge[entry] = NUDGE
-        nudge = nudge.view_as(point)
-        slopes.append((loss(point + nudge) - loss(point - nudge)) / (2 * NUDGE))
-    return torch.stack(slopes).view_as(point).to(at.dtype)
 
 
 def _slope_at_features(features: Tensor, target: Tensor) -> Tensor:
