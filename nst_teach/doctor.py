@@ -29,7 +29,6 @@ NOTEBOOK_PACKAGES = {
     "ipykernel": "run the notebooks",
     "ipywidgets": "use the studio of chapter 7",
     "joblib": "run the sweep of chapter 8",
-    "psutil": "see the memory in chapter 10",
 }
 """What the notebooks need beside the package, and what for. Without it the rest still runs."""
 

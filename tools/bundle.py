@@ -32,7 +32,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "painting-with-gradients"
 DISTRIBUTION = "nst-teach"
-NEEDED = (DISTRIBUTION, "ipykernel", "ipywidgets", "joblib", "psutil", "jupyterlab")
+NEEDED = (DISTRIBUTION, "ipykernel", "ipywidgets", "joblib", "jupyterlab")
 """What a student's machine needs: the package, what its notebooks use, and a place to open them."""
 
 SITE = "_build/html"
