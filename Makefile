@@ -56,7 +56,7 @@ bundle: book $(VENV)/.ready-test
 	$(BIN)/python tools/bundle.py $(BUNDLE_FLAGS)
 
 clean:
-	rm -rf _build dist book/_static/vendor tools/web/node_modules *.egg-info build
+	rm -rf _build dist book/_static/vendor tools/web/node_modules tools/web/checks/node_modules *.egg-info build
 	rm -rf .pytest_cache .ruff_cache
 	find book exercises nst_teach tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 

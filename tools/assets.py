@@ -41,6 +41,14 @@ PACKED = {
 become 4. The page unpacks them."""
 
 
+OURS = {
+    # The lab in the pages says what the studio says, in the same words.
+    "nst_teach/studio_controls.json": "studio_controls.json",
+}
+"""What is served of the project's own: from a path in it to a path in book/_static/vendor. Always
+up to date, since it is compared each time."""
+
+
 def fingerprint() -> str:
     """A text that changes when the packages or the lists of copies change."""
     lock = (PACKAGES / "package-lock.json").read_bytes()
@@ -59,17 +67,13 @@ def npm() -> str:
     return found
 
 
-def fetch_packages(*, development: bool = False) -> Path:
-    """Install the locked packages and return the folder that holds them.
-
-    `development` adds what checks the lab's JavaScript; the book does not need it.
-    """
+def fetch_packages(folder: Path = PACKAGES) -> Path:
+    """Install the packages that are locked in `folder`; return the folder that holds them."""
     program = npm()
     path = os.pathsep.join([str(Path(program).parent), os.environ.get("PATH", "")])
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    command += [] if development else ["--omit=dev"]
-    subprocess.run(command, cwd=PACKAGES, env={**os.environ, "PATH": path}, check=True)
-    return PACKAGES / "node_modules"
+    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
+    return folder / "node_modules"
 
 
 def copy_assets(packages: Path, target: Path) -> None:
@@ -89,14 +93,23 @@ def copy_assets(packages: Path, target: Path) -> None:
         destination.write_bytes(packed)
 
 
+def copy_ours(target: Path) -> None:
+    """Copy what `OURS` lists, where it is not there yet as it is."""
+    for name, place in OURS.items():
+        text, destination = (ROOT / name).read_bytes(), target / place
+        if not destination.exists() or destination.read_bytes() != text:
+            destination.write_bytes(text)
+
+
 def install() -> bool:
-    """Bring book/_static/vendor up to date; return whether there was anything to do."""
+    """Bring book/_static/vendor up to date; return whether packages had to be fetched for it."""
     stamp = VENDOR / "fingerprint.txt"
-    if stamp.exists() and stamp.read_text() == fingerprint():
-        return False
-    copy_assets(fetch_packages(), VENDOR)
-    stamp.write_text(fingerprint())
-    return True
+    fresh = stamp.exists() and stamp.read_text() == fingerprint()
+    if not fresh:
+        copy_assets(fetch_packages(), VENDOR)
+        stamp.write_text(fingerprint())
+    copy_ours(VENDOR)
+    return not fresh
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 
 The lab is the studio of readers who have no Python: book/_static/lab holds its JavaScript, and
 beside it what this program makes from the package. Run it after a change of the network, the
-losses, the studio's words or the samples, and commit what changed. It needs the `test` extra.
+losses or the samples, and commit what changed. It needs the `test` extra.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from nst_teach.objective import STYLE_STRENGTH
 ROOT = Path(__file__).resolve().parents[1]
 LAB = ROOT / "book" / "_static" / "lab"
 GRAPH, MANIFEST, PICTURES = LAB / "petite.onnx", LAB / "lab.json", LAB / "samples"
-WORDS = ROOT / "nst_teach" / "studio_controls.json"
 
 NETWORK = "petite"  # the pages have no other, whatever NST_TEACH_NETWORK says
 SIDE = 256  # pixels, the longer side of a sample: the largest size that the controls offer
@@ -44,14 +43,13 @@ SAME_PICTURE = 2.0  # mean difference in 0..255 between two programs' JPEGs of o
 
 
 def manifest(network: FeatureNetwork) -> dict[str, object]:
-    """Everything that the page has to know: words, samples, layers, defaults."""
+    """What the page has to know besides the words: samples, layers, defaults."""
     return {
         "graph": GRAPH.name,
         "megabytes": megabytes_to_start(),
         "network": describe(network),
         "style_strength": STYLE_STRENGTH,
         "samples": [sample_entry(name) for name in samples.names()],
-        "words": json.loads(WORDS.read_text(encoding="utf-8")),
     }
 
 
@@ -159,10 +157,10 @@ def make(network: FeatureNetwork) -> None:
 
 def stale(network: FeatureNetwork) -> list[str]:
     """The files that are not what `make` would write."""
-    return [*stale_words(network), *stale_pictures(), *stale_graph(network)]
+    return [*stale_manifest(network), *stale_pictures(), *stale_graph(network)]
 
 
-def stale_words(network: FeatureNetwork) -> list[str]:
+def stale_manifest(network: FeatureNetwork) -> list[str]:
     """The manifest, if it is another; one that differs in the megabytes alone is the same."""
     if not MANIFEST.is_file():
         return [MANIFEST.name]

@@ -106,7 +106,7 @@ function sliderControl(name, words, ask) {
 function makeSlider(words, digits, attributes = {}) {
   const { min = 0, max = 1, step = 0.1 } = words;
   const slider = make("input", { type: "range", min, max, step, ...attributes });
-  const readout = make("output");
+  const readout = make("span", { class: "nst-lab-readout", "aria-hidden": "true" });
   const write = () => (readout.textContent = signed(slider.valueAsNumber.toFixed(digits)));
   slider.addEventListener("input", write);
   const show = (/** @type {number} */ place) => {

@@ -17,13 +17,14 @@ import { fill } from "./words.mjs";
  * @typedef {{name: string, label: string, colour: string, value: (losses: Losses) => number}} Line
  */
 
-const [WIDTH, HEIGHT] = [460, 250];
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 10, 40, 32];
+const [WIDTH, HEIGHT] = [460, 260];
+const [LEFT, RIGHT, TOP, BOTTOM] = [34, 10, 48, 32];
 const MOST_POINTS = 240; // of a curve: more cannot be told apart
-const [MARK_ROWS, ROW_HEIGHT] = [3, 12]; // labels of neighbouring marks stand on different rows
+const [MARK_ROWS, ROW_HEIGHT] = [2, 12]; // labels of neighbouring marks stand on different rows
 const FEWEST_STEPS = 10; // the axis begins no shorter, so that the first steps do not jump about
 const DECADES_SHOWN = 7; // what is further below the top says nothing any more
 const MOST_TICKS = 6;
+const TOLERANCE = 1e-9; // a whole power of ten is one in spite of rounding
 const MEAN_CHARACTER = 5.6; // width of a character of a mark, in the drawing's units
 const FAINT = 'stroke="currentColor" stroke-width="1" opacity="0.22" fill="none"';
 
@@ -31,11 +32,13 @@ const FAINT = 'stroke="currentColor" stroke-width="1" opacity="0.22" fill="none"
 class Frame {
   /** @param {Point[]} points @param {Line[]} lines */
   constructor(points, lines) {
-    const values = points.flatMap((p) => lines.map((l) => l.value(p.losses))).filter((v) => v > 0);
+    const found = points.flatMap((p) => lines.map((line) => line.value(p.losses)));
+    const values = found.filter((value) => value > 0);
+    if (!values.length) values.push(1);
     this.steps = Math.max(FEWEST_STEPS, ...points.map((point) => point.step));
-    this.high = Math.ceil(Math.log10(Math.max(...values, values.length ? 0 : 1)) + 1e-9);
-    const low = Math.floor(Math.log10(Math.min(...values, values.length ? Infinity : 1)));
-    this.low = Math.max(low, this.high - DECADES_SHOWN);
+    this.high = Math.ceil(Math.log10(Math.max(...values)) - TOLERANCE);
+    const low = Math.floor(Math.log10(Math.min(...values)) + TOLERANCE);
+    this.low = Math.min(Math.max(low, this.high - DECADES_SHOWN), this.high - 1);
   }
 
   /** @param {number} step */
@@ -69,11 +72,12 @@ export function svg(points, words, { marks = [], cursor = null, description = ""
     ...[...lines].reverse().map((line) => stroke(frame, points, line)),
     cursor === null ? "" : vertical(frame.x(cursor), 'stroke-width="1" opacity="0.8"'),
   ];
+  const head = `<text x="0" y="11" font-weight="600">${escape(words.title)}</text>`;
   const label = escape(`${words.title}. ${description}`.trim());
   return (
     `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${label}" ` +
-    'font-family="inherit" font-size="10.5" fill="currentColor" stroke="none">' +
-    `${shapes.join("")}</svg>`
+    'font-family="inherit" font-size="11" fill="currentColor" stroke="none">' +
+    `${shapes.join("")}${head}</svg>`
   );
 }
 

@@ -20,6 +20,7 @@ export class History {
     this.step = 0; // finished steps
     this.base = 0; // the step at which the stretch that is asked for began
     this.target = steps; // the step at which it ends
+    this.turn = 0; // of the dials, at the last point
     /** @type {Point[]} */
     this.points = [];
     /** @type {Mark[]} */
@@ -36,16 +37,20 @@ export class History {
    * @param {number} step
    * @param {Losses} losses of the picture that the step began with
    * @param {number} now in ms
+   * @param {number} [turn] of the dials under which they are
    */
-  record(step, losses, now) {
+  record(step, losses, now, turn = 0) {
     this.points.push({ step: step - 1, losses });
+    for (const mark of this.marks)
+      if ((mark.turn ?? 0) > this.turn && (mark.turn ?? 0) <= turn) mark.step = step - 1;
+    this.turn = turn;
     this.step = step;
     this.times = [...this.times, now].slice(-PACE_WINDOW);
   }
 
   /**
-   * Note that something was moved; it holds from the next step.
-   * @param {{name: string, text: string}} change
+   * Note that something was moved. The mark goes to the first point that has seen it.
+   * @param {{name: string, text: string, turn?: number}} change
    */
   mark(change) {
     const last = this.marks.at(-1);

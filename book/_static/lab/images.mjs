@@ -23,7 +23,7 @@ const LEAST_BLOCKS = 2; // of `stride` pixels: the deepest layer then still has 
 export function fit(given, side, stride) {
   const scale = side / Math.max(given.width, given.height);
   const whole = (/** @type {number} */ length) =>
-    stride * Math.max(LEAST_BLOCKS, Math.floor((length * scale) / stride + 1e-6));
+    stride * Math.max(LEAST_BLOCKS, Math.round((length * scale) / stride));
   return { height: whole(given.height), width: whole(given.width) };
 }
 

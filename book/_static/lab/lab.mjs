@@ -34,9 +34,12 @@ let active = null;
 /** @type {Promise<Manifest> | undefined} */
 let manifestOnce;
 
-function loadManifest() {
-  manifestOnce ??= fetched(new URL("lab.json", import.meta.url).href).then((r) => r.json());
-  return manifestOnce;
+/** The samples and layers, and the words that the studio says too. @returns {Promise<Manifest>} */
+async function readManifest() {
+  const files = ["lab.json", "../vendor/studio_controls.json"];
+  const answers = files.map((file) => fetched(new URL(file, import.meta.url).href));
+  const [manifest, words] = await Promise.all(answers.map(async (answer) => (await answer).json()));
+  return { ...manifest, words };
 }
 
 /**
@@ -46,7 +49,8 @@ function loadManifest() {
  */
 export async function mount(figure) {
   try {
-    const manifest = await loadManifest();
+    manifestOnce ??= readManifest();
+    const manifest = await manifestOnce;
     const what = missing();
     if (what) throw new Error(fill(manifest.words.lab.missing, { what }));
     Object.assign(figure, { lab: new Lab(figure, manifest) });
@@ -81,6 +85,7 @@ export class Lab {
     /** @type {Picture | undefined} where the run has got to */
     this.picture = undefined;
     this.run = 0; // the number of the run, so that late answers of an earlier one are told apart
+    this.turn = 0; // how often the dials were turned, so that a mark finds its step
     this.past = this.nothing();
     /** @type {number | null} the step that is looked at; null follows the run */
     this.looking = null;
@@ -276,7 +281,9 @@ export class Lab {
       content: content === before.content ? undefined : goal.content,
       style: style === before.style ? undefined : goal.style,
     };
-    this.engine?.ask({ type: "steer", dials: wishes.dials(this.wish()), ...pictures });
+    this.turn += 1;
+    const dials = wishes.dials(this.wish());
+    this.engine?.ask({ type: "steer", turn: this.turn, dials, ...pictures });
     this.mark(before);
   }
 
@@ -285,7 +292,7 @@ export class Lab {
     const moved = wishes.changes(
       this.wish(before), this.wish(), this.words, (name) => this.titleOf(name),
     );
-    for (const change of moved) this.past.mark(change);
+    for (const change of moved) this.past.mark({ ...change, turn: this.turn });
     this.show();
   }
 
@@ -354,10 +361,10 @@ export class Lab {
   }
 
   /** @param {Step} answer */
-  record({ step, pixels, losses }) {
+  record({ step, turn, pixels, losses }) {
     const { height, width } = /** @type {Picture} */ (this.picture);
     const picture = { pixels, height, width };
-    this.past.record(step, losses, performance.now());
+    this.past.record(step, losses, performance.now(), turn);
     this.past.frames.add(step, () => frameOf(picture));
     this.picture = picture;
     this.speak();
@@ -488,7 +495,7 @@ export class Lab {
     return wishes.transferCall(this.wish(), {
       steps: this.past.step || this.settings.steps,
       marks: this.past.marks,
-      picture: (name) => `'${name}'`,
+      picture: (name) => JSON.stringify(name),
     });
   }
 

@@ -13,7 +13,8 @@
  *     worker → page    paused      the step in hand is done
  *     worker → page    failed      in place of any answer; the worker is of no more use
  *
- * Every run has a number. The page forgets what arrives from an earlier one.
+ * Every run has a number. The page forgets what arrives from an earlier one. Every turn of the dials
+ * has a number too: a step says which turn it has seen, so that the curve marks the right place.
  *
  * @module protocol
  */
@@ -66,7 +67,7 @@
  * @typedef {{type: "load", runtime: string, wasm: string, graph: string, network: Network}} Load
  * @typedef {{type: "begin", run: number, start: Picture, content: Picture, style: Picture,
  *     dials: Dials}} Begin
- * @typedef {{type: "steer", dials: Dials, content?: Picture, style?: Picture}} Steer
+ * @typedef {{type: "steer", turn: number, dials: Dials, content?: Picture, style?: Picture}} Steer
  * @typedef {{type: "run", until: number}} Run
  * @typedef {{type: "pause"}} Pause
  * @typedef {Load | Begin | Steer | Run | Pause} Request
@@ -74,7 +75,8 @@
 
 /**
  * @typedef {{type: "ready"}} Ready
- * @typedef {{type: "step", run: number, step: number, pixels: Float32Array, losses: Losses}} Step
+ * @typedef {{type: "step", run: number, step: number, turn: number, pixels: Float32Array,
+ *     losses: Losses}} Step
  * @typedef {{type: "paused", run: number, step: number}} Paused
  * @typedef {{type: "failed", reason: string}} Failed
  * @typedef {Ready | Step | Paused | Failed} Answer

@@ -28,10 +28,13 @@ import { controlWords, optionLabel } from "./words.mjs";
 
 /**
  * A moment at which something was moved.
- * @typedef {{step: number, name: string, text: string}} Mark
+ * @typedef {{step: number, name: string, text: string, turn?: number}} Mark
+ *     `turn` counts the changes of the dials
  */
 
-const OPEN_BETA = 0.01; // a β so close to the one that suits the size was left open by the author
+// A β so close to the one that suits the size was left open by the author: cutting a picture to whole
+// blocks changes the number of its features by that much.
+const OPEN_BETA = 0.25;
 const UNSTEERED = ["optimizer"]; // the page has Adam only
 
 /**
@@ -226,16 +229,15 @@ function movedLayers(before, after) {
  * @param {(name: string) => string} run.picture how a line of Python names a picture
  */
 export function transferCall(settings, { steps, marks, picture }) {
-  const used = Object.entries(settings.styleLayers).filter(([, weight]) => weight);
   const lines = [
     picture(settings.content),
     picture(settings.style),
-    `content_layers=${dictionary(Object.entries(settings.contentLayers))}`,
-    `style_layers=${dictionary(used)}`,
+    `content_layers=${dictionary(settings.contentLayers)}`,
+    `style_layers=${dictionary(settings.styleLayers)}`,
     `alpha=${settings.alpha}`,
     `beta=${settings.beta}`,
-    `start='${settings.start}'`,
-    "optimizer='adam'",
+    `start="${settings.start}"`,
+    'optimizer="adam"',
     `learning_rate=${settings.learningRate}`,
     `steps=${steps}`,
     `size=${settings.size}`,
@@ -245,9 +247,15 @@ export function transferCall(settings, { steps, marks, picture }) {
   return [...head, ...lines, ")", 'result.save("result.png")', ""].join("\n");
 }
 
-/** @param {[string, number][]} entries */
-function dictionary(entries) {
-  return `{${entries.map(([name, value]) => `'${name}': ${value}`).join(", ")}}`;
+/**
+ * A mapping as Python writes it, one layer to a line; layers of weight 0 are left out.
+ *
+ * @param {Record<string, number>} weights
+ */
+function dictionary(weights) {
+  const used = Object.entries(weights).filter(([, weight]) => weight);
+  const rows = used.map(([name, weight]) => `        "${name}": ${weight},`);
+  return rows.length ? ["{", ...rows, "    }"].join("\n") : "{}";
 }
 
 /** @param {Mark[]} marks */

@@ -161,7 +161,7 @@ function makeButtons({ actions, lab }, press) {
 function makeScrubber({ label, help }) {
   const id = freshId("scrub");
   const slider = make("input", { type: "range", id, min: 0, max: 0, value: 0, disabled: true });
-  const readout = make("output");
+  const readout = make("span", { class: "nst-lab-readout", "aria-hidden": "true" });
   const name = make("label", { for: id, title: help }, label);
   const element = make("div", { class: "nst-lab-scrubber" }, name, slider, readout);
   return { element, slider, readout };

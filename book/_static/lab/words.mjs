@@ -1,6 +1,6 @@
 /**
- * The words and ranges that the lab shares with the studio: nst_teach/studio_controls.json, as it
- * stands in the manifest.
+ * The words and ranges that the lab shares with the studio: nst_teach/studio_controls.json, which
+ * tools/assets.py copies beside what the pages load.
  *
  * @module words
  */

@@ -14,7 +14,7 @@ const GZIP = [0x1f, 0x8b]; // the first two bytes of such a file
 
 /** @type {Graph} */
 let graph;
-/** @type {{run: number, picture: Picture, adam: Adam, dials: Dials, step: number}} */
+/** @type {{run: number, picture: Picture, adam: Adam, dials: Dials, turn: number, step: number}} */
 let walk;
 let until = 0; // the step at which to stop
 let walking = false;
@@ -57,26 +57,26 @@ async function load({ runtime, wasm, graph: file, network }) {
 async function begin({ run, start, content, style, dials }) {
   await graph.aimAtContent(content);
   await graph.aimAtStyle(style);
-  walk = { run, picture: start, adam: new Adam(start.pixels.length), dials, step: 0 };
+  walk = { run, picture: start, adam: new Adam(start.pixels.length), dials, turn: 0, step: 0 };
   [until, walking] = [0, false];
 }
 
 /** @param {Steer} request */
-async function steer({ dials, content, style }) {
+async function steer({ turn, dials, content, style }) {
   if (content) await graph.aimAtContent(content);
   if (style) await graph.aimAtStyle(style);
-  walk.dials = dials;
+  Object.assign(walk, { dials, turn });
 }
 
 /** One step: evaluate, move, tell. */
 async function stride() {
-  const { picture, adam, dials } = walk;
+  const { run, turn, picture, adam, dials } = walk;
   const { losses, gradient } = await graph.evaluate(picture, dials);
   if (!Number.isFinite(losses.total)) throw new Error("the loss is no longer a number");
   adam.step(picture.pixels, gradient, dials.learningRate);
   walk.step += 1;
   const pixels = picture.pixels.slice();
-  say({ type: "step", run: walk.run, step: walk.step, pixels, losses }, [pixels.buffer]);
+  say({ type: "step", run, step: walk.step, turn, pixels, losses }, [pixels.buffer]);
 }
 
 /**
