@@ -54,11 +54,16 @@ def _change(before: Any, after: Any) -> str:
     one, other = as_tensor(before), as_tensor(after)
     if one is None or other is None:
         return ""
-    if one.shape != other.shape or not torch.equal(one, other):
+    if one.shape != other.shape or not _same_numbers(one, other):
         return "holds other numbers than before the call"
     if getattr(before, "requires_grad", None) != getattr(after, "requires_grad", None):
         return f"has requires_grad = {after.requires_grad} after the call, and had not before"
     return ""
+
+
+def _same_numbers(one: Tensor, other: Tensor) -> bool:
+    """Whether all are equal; a NaN that stayed a NaN has not changed."""
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _change_of_parts(before: Any, after: Any) -> str:
@@ -126,6 +131,8 @@ def describe(value: Any) -> str:
     numbers = as_tensor(value)
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, dict):
+        return f"a dictionary of {', '.join(map(str, value))}"
     if numbers is None or not isinstance(value, (Tensor, np.ndarray)):
         return f"{value!r:.{SHOWN}}" if not callable(value) else f"a {type(value).__name__}"
     if numbers.ndim == 0:
