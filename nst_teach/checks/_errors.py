@@ -59,10 +59,10 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "three numbers is lined up with the last axis.",
     ),
     (
-        r"1D tensors expected|Expected size for first two dimensions",
+        r"1D tensors expected",
         "not-a-vector",
-        "This operation takes vectors, or works on rows and columns. A scalar product of two "
-        "pictures has a part for each of their values.",
+        "This operation takes vectors only. A scalar product of two pictures has a part for each of "
+        "their values.",
     ),
     (
         r"same dtype|expected .*scalar type|found dtype|Cannot cast ufunc|result type .* can't be",

@@ -1115,7 +1115,7 @@ def dot_of_pictures(gradient, pairs):
     return -q
 
 
-@wrong("direction", expects="not-a-vector")
+@wrong("direction", expects="shapes-do-not-fit")
 def matrix_product_of_pictures(gradient, pairs):
     q = gradient
     for s, y in reversed(pairs):
