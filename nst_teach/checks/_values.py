@@ -130,7 +130,8 @@ def describe(value: Any) -> str:
     """A value in a few words."""
     numbers = as_tensor(value)
     if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}"
+        names = bool(value) and all(isinstance(part, str) for part in value)
+        return " ".join(value) if names else f"a {type(value).__name__} of {len(value)}"
     if isinstance(value, dict):
         return f"a dictionary of {', '.join(map(str, value))}"
     if numbers is None or not isinstance(value, (Tensor, np.ndarray)):
