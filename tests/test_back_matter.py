@@ -24,6 +24,7 @@ from nst_teach import (
     networks,
     optimize,
     preprocess,
+    studio,
     to_pil,
     transfer,
 )
@@ -74,6 +75,13 @@ def diverging(optimizer: str) -> None:
     raise RuntimeError(result.stopped)
 
 
+def taken_over(**_) -> None:
+    first = studio(size=32, steps=10_000)
+    first.start()
+    studio(size=32)
+    raise RuntimeError(first.engine.note)
+
+
 def in_place(**_) -> None:
     before = torch.nn.Conv2d(3, 4, 3)(SMALL)
     gram = before.flatten(2) @ before.flatten(2).mT
@@ -103,6 +111,7 @@ CASES: list[Callable] = [
     lambda **_: content_loss(SMALL, SMALL[..., 1:]),
     lambda **_: preprocess(SMALL[:, :1], "caffe"),
     lambda **_: load_network("petite")(SMALL[..., :8, :8], "relu5_1"),
+    taken_over,
 ]
 
 

@@ -127,11 +127,11 @@ class PictureControl(Control):
         file = io.BytesIO()
         to_pil(pixels(chosen, THUMBNAIL)).save(file, "JPEG", quality=85)
         self.thumbnail.value = file.getvalue()
-        self.thumbnail.alt = chosen.alt
+        self.thumbnail.tooltip = chosen.alt
 
     def _uploaded(self, change) -> None:
-        for file in change["new"]:
-            self.take(file["name"], bytes(file["content"]))
+        for name, data in _files(change["new"]):
+            self.take(name, data)
 
     def take(self, name: str, data: bytes) -> None:
         """Use the reader's own picture, or say why not."""
@@ -143,8 +143,17 @@ class PictureControl(Control):
             return
         self.problem.value = ""
         self.pictures.append(mine)
+        self._quiet = True  # a list that gets new options turns to its first one by itself
         self.list.options = [(picture.title, picture) for picture in self.pictures]
+        self._quiet = False
         self.list.value = mine
+
+
+def _files(value: Any) -> list[tuple[str, bytes]]:
+    """Names and bytes of uploaded files, in the form of ipywidgets 8 or of 7 (as on Colab)."""
+    if isinstance(value, dict):
+        return [(name, file["content"]) for name, file in value.items()]
+    return [(file["name"], bytes(file["content"])) for file in value]
 
 
 class ContentPicture(PictureControl):

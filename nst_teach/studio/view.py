@@ -31,6 +31,7 @@ INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
 SHARE = 0.1  # of the time, at most, that showing a run may take from running it
 SHARP = 90  # JPEG quality of the picture on the stage
 MEBIBYTE = 2**20
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STYLE_SHEET = Path(__file__).with_name("studio.css")
 WIDE = widgets.Layout(width="auto")
 
@@ -157,10 +158,10 @@ class Studio:
             return save_image(self.engine.picture, path)
         return save_image(_decoded(self.engine.frames.jpeg(step)), path)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
         """Widgets for a front end that has them, a piece of a page for one that has not."""
-        alive = self.widget._repr_mimebundle_() or {}
-        return {**alive, "text/plain": repr(self), "text/html": self.html()}
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
+        return {"text/plain": repr(self), "text/html": self.html(), WIDGET_VIEW: view}
 
     def html(self) -> str:
         """The picture that the run has reached, from which the page's lab starts."""
@@ -296,13 +297,13 @@ class Studio:
         engine, step = self.engine, self._shown_step()
         newest = self._follows()
         jpeg = embed.to_jpeg(engine.picture, SHARP) if newest else engine.frames.jpeg(step)
-        self.now.value, self.now.alt = jpeg, message("picture_now", step=step)
-        self.now_note.value = _note(message("picture_now", step=step))
+        words = message("picture_now", step=step)
+        self.now.value, self.now.tooltip, self.now_note.value = jpeg, words, _note(words)
         self.before_box.layout.display = "flex" if self.kept else "none"
         if self.kept:
             beside = self.kept.frames.nearest(min(step, self.kept.step) if step else self.kept.step)
             words = message("picture_kept", step=beside)
-            self.before.value, self.before.alt = self.kept.frames.jpeg(beside), words
+            self.before.value, self.before.tooltip = self.kept.frames.jpeg(beside), words
             self.before_note.value = _note(words)
 
     def _move_scrub(self, end: int) -> None:
