@@ -19,6 +19,9 @@ from nbformat import NotebookNode
 STUB = "...  # your code here"
 """What stands in for a solution. nbgrader is told to write the same."""
 
+PLACE = "# your code here"
+"""The same outside of a function, where dots on a line of their own would be shown as a result."""
+
 EMPTY_ANSWER = "*Write your answer here. Two sentences are enough.*"
 
 SOLUTION, HIDDEN = "SOLUTION", "HIDDEN TESTS"
@@ -110,7 +113,8 @@ def without_region(source: str, name: str, stand_in: str = "") -> str:
     lines = source.splitlines()
     for first, last in reversed(_regions(source, name)):
         indent = lines[first][: -len(lines[first].lstrip())]
-        lines[first : last + 1] = [indent + stand_in] if stand_in else []
+        line = PLACE if stand_in == STUB and not indent else indent + stand_in
+        lines[first : last + 1] = [line] if stand_in else []
     return "\n".join(lines).rstrip()
 
 

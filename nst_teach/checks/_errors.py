@@ -61,8 +61,8 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"1D tensors expected",
         "not-a-vector",
-        "This operation takes vectors only. A scalar product of two pictures has a part for each of "
-        "their values.",
+        "This operation takes vectors only. A scalar product of two pictures has a part for each "
+        "of their values.",
     ),
     (
         r"same dtype|expected .*scalar type|found dtype|Cannot cast ufunc|result type .* can't be",
@@ -80,6 +80,12 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "loss-not-returned",
         "Somebody asked for a loss and was handed None. Which function of yours ends without "
         "saying what it found?",
+    ),
+    (
+        r"cannot unpack non-iterable",
+        "nothing-to-unpack",
+        "One thing was handed over where several were expected. Was a function called on the spot, "
+        "where the call should only have been written down for later?",
     ),
     (
         r"positional argument|unexpected keyword argument",
@@ -117,6 +123,7 @@ HINTS: tuple[tuple[str, str, str], ...] = (
 
 SIGNATURE = "Keep the function's first line as the task gives it: the check calls it so."
 UNDEFINED = "Python does not know this name. Is it spelt right, imported, defined above?"
+MISSING = "A dictionary has no entry of this name. Which names does it have? Print them."
 READ_IT = "Read the last line of the message first, then the line of code that it names."
 
 
@@ -128,6 +135,8 @@ def hint_for(raised: Raised) -> tuple[str, str]:
     for pattern, name, hint in HINTS:
         if re.search(pattern, str(error)):
             return name, hint
+    if isinstance(error, KeyError):
+        return "missing-key", MISSING
     if isinstance(error, NameError):
         return "unknown-name", UNDEFINED
     return "raised", READ_IT

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,6 +18,8 @@ GROWTH = 100
 """How many times the numbers of the inputs it may hold beyond that."""
 SHOWN = 60
 """Characters of a plain value that are shown."""
+FEW = 6
+"""Whole numbers that are shown one by one: enough for a shape."""
 
 
 def flat(value: Any) -> list[Any]:
@@ -115,9 +116,9 @@ def _parts_alike(given: Any, expected: Any, *, rtol: float, atol: float) -> bool
             alike(given[key], other, rtol=rtol, atol=atol) for key, other in expected.items()
         )
     sequences = isinstance(given, (tuple, list)) and isinstance(expected, (tuple, list))
-    if not sequences and type(given) is not type(expected):
+    if not sequences or len(given) != len(expected):
         return False
-    pairs = list(itertools.zip_longest(flat(given), flat(expected)))
+    pairs = zip(given, expected, strict=True)
     return all(alike(one, other, rtol=rtol, atol=atol) for one, other in pairs)
 
 
@@ -128,18 +129,27 @@ def dtype(value: Any) -> str:
 
 def describe(value: Any) -> str:
     """A value in a few words."""
+    if isinstance(value, (tuple, list, dict)):
+        return _described_parts(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
     numbers = as_tensor(value)
-    if isinstance(value, (tuple, list)):
-        names = bool(value) and all(isinstance(part, str) for part in value)
-        return " ".join(value) if names else f"a {type(value).__name__} of {len(value)}"
-    if isinstance(value, dict):
-        return f"a dictionary of {', '.join(map(str, value))}"
     if numbers is None or not isinstance(value, (Tensor, np.ndarray)):
         return f"{value!r:.{SHOWN}}" if not callable(value) else f"a {type(value).__name__}"
     if numbers.ndim == 0:
         return f"the {dtype(value)} number {numbers.item():.6g}"
     kind = "a tensor" if isinstance(value, Tensor) else "an array"
     return f"{kind} of shape {tuple(numbers.shape)}, {dtype(value)}"
+
+
+def _described_parts(value: tuple | list | dict) -> str:
+    if isinstance(value, dict):
+        return f"a dictionary of {', '.join(map(str, value))}"
+    if value and all(isinstance(part, str) for part in value):
+        return " ".join(value)
+    if len(value) <= FEW and all(isinstance(part, int) for part in value):
+        return str(tuple(value))
+    return f"a {type(value).__name__} of {len(value)}"
 
 
 def describe_inputs(function: Any, inputs: Sequence[Any]) -> str:
@@ -228,6 +238,8 @@ def kind_of_difference(given: Any, expected: Any) -> tuple[str, str]:
     """The general name of a difference that no known mistake explains, and a hint if there is."""
     if isinstance(expected, Tensor) and not isinstance(given, Tensor):
         return "not-a-tensor", TYPE_HINT
+    if isinstance(expected, dict) and not isinstance(given, dict):
+        return "wrong-type", TYPE_HINT
     one, other = as_tensor(given), as_tensor(expected)
     if (one is None) != (other is None):
         return "wrong-type", TYPE_HINT
