@@ -8,12 +8,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pages
+from conftest import ROOT
+from PIL import Image
+
+STATIC = ROOT / "book" / "_static"
 
 PATIENCE = 240_000  # ms; ends only what hangs: a busy machine takes its time
 
@@ -37,6 +42,8 @@ FIGURE = """<figure class="nst-lab" {data}>
 <figcaption>What made the poster.</figcaption>
 </figure>"""
 
+RED = (230, 20, 10)
+
 SETTINGS = {"content": "chelsea", "style": "stained_glass", "size": "96", "steps": "200"}
 
 
@@ -53,6 +60,18 @@ def write_page(folder: Path, static: Path, *figures: dict[str, str]) -> str:
     ]
     (folder / "lab.html").write_text(PAGE.format(figures="\n".join(bodies)), encoding="utf-8")
     return "lab.html"
+
+
+def red_picture() -> bytes:
+    """A picture of the reader's own: a square that is red all over, as a PNG."""
+    file = io.BytesIO()
+    Image.new("RGB", (300, 300), RED).save(file, "PNG")
+    return file.getvalue()
+
+
+def texts_of(labels: list[str]) -> list[str]:
+    """What was moved, one by one: things moved at the same step share a label."""
+    return [text for label in labels for text in label.split(", ")]
 
 
 # The server
@@ -112,6 +131,10 @@ class Reader:
         """Wait until the run has taken so many steps; a failed run ends the wait."""
         self.wait(f"{self.script}.past.step >= {step} || {self.script}.state === 'failed'")
         assert self.ask("lab.state") != "failed", self.figure.locator("[role=alert]").inner_text()
+
+    def go_on(self, steps: int = 3) -> None:
+        """Wait for some steps more: enough for what was turned just now to show."""
+        self.reach(self.ask("lab.past.step") + steps)
 
     def become(self, state: str) -> None:
         """Wait for a state, such as "paused"."""

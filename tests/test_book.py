@@ -5,12 +5,14 @@ One build serves all tests of this file; conftest.py keeps them on one pytest-xd
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import assets
+import labs
 import pages
 import pytest
 import yaml
@@ -108,6 +110,54 @@ def test_chapters_are_notebooks_so_that_colab_and_binder_can_open_them(site):
             html = (site / f"{name}.html").read_text(encoding="utf-8")
             assert f"/blob/main/{name}.ipynb" in html, name
             assert f"tree/{name}.ipynb" in html, name
+
+
+# The labs in the pages
+
+
+@pytest.fixture
+def tab(browser, address):
+    """A tab that collects what goes wrong, as `tab.watch`."""
+    with contextlib.closing(browser.new_context()) as context:
+        tab = context.new_page()
+        tab.watch = pages.Watch(tab, address)
+        yield tab
+
+
+def test_every_lab_of_the_book_runs(site, address, tab):
+    """The page's attributes are ones that the lab understands, and two steps can be taken."""
+    with_labs = [page for page in PAGES if 'class="nst-lab"' in (site / page).read_text("utf-8")]
+    assert {"book/chapters/intro.html", "book/chapters/07_the_studio.html"} <= set(with_labs)
+    for page in with_labs:
+        tab.goto(address + page)
+        for index in range(tab.locator("figure.nst-lab").count()):
+            reader = labs.Reader(tab, index)
+            reader.press("Start")
+            reader.reach(2)
+    assert tab.watch.faults == []
+
+
+def test_a_reader_steers_the_lab_of_the_studio_chapter(address, tab):
+    tab.goto(address + "book/chapters/07_the_studio.html")
+    reader = labs.Reader(tab)
+    reader.press("Start")
+    reader.reach(60)
+    assert reader.totals[59] < reader.totals[0] / 2
+    reader.turn("ratio", reader.ask("Math.log10(lab.wish().beta)") + 1)
+    reader.turn("layers", 0, index=1)
+    reader.go_on()
+    assert [mark.rpartition(" ")[0] for mark in labs.texts_of(reader.marks)] == [
+        "log β/α", "layers relu2_1",
+    ]  # fmt: skip
+    turned = reader.ask("lab.past.marks[0].step")
+    assert reader.totals[turned] > 2 * reader.totals[turned - 1]
+    assert "relu2_1" not in reader.ask("lab.past.points.at(-1).losses.style")
+    mine = {"name": "mine.png", "mimeType": "image/png", "buffer": labs.red_picture()}
+    reader.figure.locator("[data-name=content] input[type=file]").set_input_files(mine)
+    reader.wait(f"{reader.script}.run === 2")  # another shape: the run starts over
+    reader.reach(2)
+    assert reader.ask("lab.goal.content.pixels[0]") == pytest.approx(labs.RED[0] / 255, abs=0.01)
+    assert tab.watch.faults == []  # no request has left the site
 
 
 # The checks themselves: each must see the fault that it is for

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import io
 import json
 import os
 import re
@@ -23,14 +22,13 @@ import pytest
 import torch
 from conftest import ROOT
 from onnx import numpy_helper
-from PIL import Image
 from test_book import browser  # noqa: F401
 
 from nst_teach import StyleObjective, load_network, optimize, samples, transfer
 from nst_teach.studio import curves
 from nst_teach.studio.engine import Mark, Point
 
-STATIC = ROOT / "book" / "_static"
+STATIC = labs.STATIC
 STUDIO = json.loads((ROOT / "nst_teach" / "studio_controls.json").read_text(encoding="utf-8"))
 CHECKS = ROOT / "tools" / "web" / "checks"
 
@@ -392,13 +390,13 @@ def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path
         totals = reader.totals
         assert totals[59] < totals[0] / 2
         reader.turn("ratio", reader.ask("Math.log10(lab.wish().beta)") + 1)
-        reader.reach(62)
+        reader.go_on()
         at = reader.ask("lab.past.marks[0].step")
         before, after = reader.ask(f"lab.past.points.slice({at - 1}, {at + 1})")
         styles = [sum(point["losses"]["style"].values()) for point in (before, after)]
         assert 5 < styles[1] / styles[0] < 15  # ten times the weight, one step further
         reader.turn("layers", 0, index=0)
-        reader.reach(reader.ask("lab.past.step") + 3)
+        reader.go_on()
         assert "relu1_1" not in reader.ask("lab.past.points.at(-1).losses.style")
         reader.press("Pause")
         reader.become("paused")
@@ -448,26 +446,20 @@ def test_a_finished_run_goes_on(browser, tmp_path):  # noqa: F811
         reader.reach(4)
 
 
-@pytest.fixture(scope="module")
-def red_square() -> bytes:
-    """A picture of the reader's own: square, and red all over."""
-    file = io.BytesIO()
-    Image.new("RGB", (300, 300), (230, 20, 10)).save(file, "PNG")
-    return file.getvalue()
-
-
-def test_an_own_picture_is_used_and_goes_nowhere(browser, tmp_path, red_square):  # noqa: F811
+def test_an_own_picture_is_used_and_goes_nowhere(browser, tmp_path):  # noqa: F811
     with opened(browser, tmp_path) as (tab, watch, sent):
         reader = labs.Reader(tab)
         reader.press("Start")
         reader.reach(2)
         asked = dict(sent)
         upload = reader.figure.locator("[data-name=content] input[type=file]")
-        upload.set_input_files({"name": "me.png", "mimeType": "image/png", "buffer": red_square})
+        upload.set_input_files(
+            {"name": "me.png", "mimeType": "image/png", "buffer": labs.red_picture()}
+        )
         reader.wait(f"{reader.script}.run === 2")  # another shape: started over
         reader.reach(2)
         goal = reader.ask("{height: lab.goal.content.height, red: lab.goal.content.pixels[0]}")
-        assert goal == {"height": 96, "red": pytest.approx(230 / 255, abs=1e-2)}
+        assert goal == {"height": 96, "red": pytest.approx(labs.RED[0] / 255, abs=1e-2)}
         assert reader.figure.locator("[data-name=content] select").input_value() == "me.png"
         assert (watch.faults, sent) == ([], asked)
 

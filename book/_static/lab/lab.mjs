@@ -214,7 +214,8 @@ export class Lab {
     this.view.showNote("");
     const address = URL.createObjectURL(file);
     const [title, alt] = [file.name, fill(this.words.lab.own, { file: file.name })];
-    this.pictures.set(file.name, { title, alt, kind: "own", credit: "", address });
+    const credit = this.words.lab.own_help;
+    this.pictures.set(file.name, { title, alt, kind: "own", credit, address });
     this.bitmaps.delete(file.name);
     await this.change({ [name]: file.name });
   }
