@@ -38,10 +38,13 @@ CROWD = (3, 20, 24)
 
 
 def _clouds(answer: Answer, dtype: torch.dtype, *, equal: bool = False) -> tuple[Tensor, Tensor]:
-    """Two clouds `(N, M)` and `(N, M')`, as behind a ReLU."""
+    """Two clouds `(N, M)` and `(N, M')`, none below 0.
+
+    No two points are equal: with ties, a sort's gradient would depend on who sorts.
+    """
     filters, one, other = answer.inputs.sides(3)
     other = one if equal else other
-    return tuple(answer.inputs.normal(filters, m, dtype=dtype).relu() for m in (one, other))
+    return tuple(answer.inputs.normal(filters, m, dtype=dtype).abs() for m in (one, other))
 
 
 def _layers(answer: Answer, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
