@@ -59,6 +59,23 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "three numbers is lined up with the last axis.",
     ),
     (
+        r"to have \d+ channels",
+        "wrong-channels",
+        "A layer reads another number of channels than it was handed. What should go into it: the "
+        "picture, or what the layer before it has made?",
+    ),
+    (
+        r"values to unpack",
+        "wrong-number-of-axes",
+        "The tensor has more axes than you have names for, or fewer. Print its .shape.",
+    ),
+    (
+        r"Boolean value of Tensor",
+        "many-answers",
+        "Comparing two tensors gives an answer for each number. You want a single one: are all of "
+        "them equal?",
+    ),
+    (
         r"1D tensors expected",
         "not-a-vector",
         "This operation takes vectors only. A scalar product of two pictures has a part for each "
@@ -96,6 +113,12 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         r"'dict' object has no attribute|unsupported operand .*'dict'",
         "whole-dictionary",
         "You have a whole dictionary in hand. Which entry of it do you want?",
+    ),
+    (
+        r"'str' object has no attribute|unsupported operand .*'str'",
+        "names-for-values",
+        "You have a text in hand where you want a number or a tensor. A loop over a dictionary "
+        "gives its names: what stands behind each?",
     ),
     (
         r"should be an iterable of Tensors",

@@ -465,6 +465,14 @@ def _in_one_pot(network: FeatureNetwork, image: Tensor, grams: dict[str, Tensor]
     return 0.25 * torch.cat([gap.flatten() for gap in gaps]).square().mean()
 
 
+def _gram_of_gram(network: FeatureNetwork, image: Tensor, grams: dict[str, Tensor]) -> Tensor:
+    """What comes out where a target is taken for features, and its Gram matrix taken once more."""
+    features = network(image, grams)
+    again = {layer: gram @ gram.mT / gram.shape[2] for layer, gram in grams.items()}
+    pairs = [(losses.gram_matrix(features[layer]), again[layer]) for layer in grams]
+    return torch.stack([losses.style_loss(*pair) for pair in pairs]).mean()
+
+
 def _before_the_relu(network: FeatureNetwork, image: Tensor, grams: dict[str, Tensor]) -> Tensor:
     features = network(image, [layer.replace("relu", "conv") for layer in grams])
     pairs = zip(features.values(), grams.values(), strict=True)
@@ -502,6 +510,11 @@ TEXTURE = (
         "gram-not-divided",
         lambda *case: torch.stack(_layer_losses(*case, divide=False)).mean(),
         "The style's Gram matrices are means over positions. Are yours?",
+    ),
+    Mistake(
+        "gram-of-gram", _gram_of_gram,
+        "Your style_loss makes a Gram matrix of whatever it is given. What is it given here on the "
+        "side of the style?",
     ),
     Mistake(
         "conv-for-relu", _before_the_relu,

@@ -431,6 +431,16 @@ def switches_in_place_off(stack, names, layers, x):
     return the_trap(stack, names, layers, x)
 
 
+@wrong("capture", expects="wrong-channels")
+def always_the_picture(stack, names, layers, x):
+    captured = {}
+    for name, module in zip(names, stack, strict=True):
+        features = module(x)
+        if name in layers:
+            captured[name] = features
+    return captured
+
+
 @wrong("capture", expects="hooks-left")
 def hooks_stay(stack, names, layers, x):
     captured = {}
@@ -539,6 +549,15 @@ def compares_all_shapes(tensor, stack, names, x):
     for name, module in zip(names, stack, strict=True):
         x = module(x.clone())
         if torch.allclose(x, tensor):
+            return name
+    return "unknown"
+
+
+@wrong("name_of", expects="many-answers")
+def compares_with_two_equal_signs(tensor, stack, names, x):
+    for name, module in zip(names, stack, strict=True):
+        x = module(x.clone())
+        if x.shape == tensor.shape and x == tensor:
             return name
     return "unknown"
 

@@ -674,7 +674,27 @@ def plain_number(network, image, grams):
     return sum(x.item() for x in each_layer(network, image, grams)) / len(grams)
 
 
-@wrong("texture_loss", expects="raised")
+def gram_of_task_one(features):
+    rows = features.flatten(2)
+    return rows @ rows.mT / rows.shape[2]
+
+
+@wrong("texture_loss", expects="gram-of-gram")
+def by_the_function_of_task_two(network, image, grams):
+    def style_loss(features, style):
+        return F.mse_loss(gram_of_task_one(features), gram_of_task_one(style)) / 4
+
+    features = network(image, list(grams))
+    return sum(style_loss(features[x], grams[x]) for x in grams) / len(grams)
+
+
+@wrong("texture_loss", expects="wrong-number-of-axes")
+def rows_and_columns_of_a_gram(network, image, grams):
+    features = network(image, list(grams))
+    return sum(plain_mse(features[x], by_bmm(grams[x])) for x in grams)
+
+
+@wrong("texture_loss", expects="names-for-values")
 def dictionary_as_features(network, image, grams):
     features = network(image, grams)
     return sum(library_loss(library_gram(f), grams[f]) for f in features) / len(grams)

@@ -103,7 +103,7 @@ def a_new_tensor(content, style, weights, alpha, beta):
     return torch.tensor(plain_numbers(content, style, weights, alpha, beta), dtype=like.dtype)
 
 
-@wrong("total_loss", expects="raised")
+@wrong("total_loss", expects="names-for-values")
 def adds_names(content, style, weights, alpha, beta):
     return alpha * sum(content) + beta * sum(style)
 
