@@ -165,7 +165,8 @@ def load_network(
     network = _BUILDERS[name](pooling)
     source = _bundled(name) if weights is None else Path(weights)
     state = _download(name) if source is None else read_weights(source)
-    _fill(network, state, origin=str(source or f"torchvision's {name}"))
+    origin = str(source or f"torchvision's {name}")
+    copy_weights(network, state, name=name, origin=origin, keys=_file_keys(network))
     return _placed(network, device or "cpu")
 
 
@@ -294,25 +295,45 @@ def _download(name: str) -> dict[str, Tensor]:
         ) from error
 
 
-def _fill(network: FeatureNetwork, state: Mapping[str, Tensor], origin: str) -> None:
-    """Copy weights into a network, or say what does not fit first. Half precision is widened."""
-    targets = network.state_dict()
-    for key, (name, alias) in _file_keys(network).items():
-        given = state.get(name, state.get(alias))
-        expected = tuple(targets[key].shape)
+def copy_weights(
+    module: nn.Module,
+    state: Mapping[str, Tensor],
+    *,
+    name: str,
+    origin: str,
+    keys: Mapping[str, tuple[str, ...]] | None = None,
+) -> None:
+    """Copy weights into a module, or say what does not fit first. Half precision is widened.
+
+    Args:
+        module: what to fill.
+        state: `{name in the file: tensor}`.
+        name: of the module, for messages.
+        origin: where the state came from, for messages.
+        keys: for each parameter the names it may have in the file; `None` means its own name.
+
+    Raises:
+        NetworkError: a weight is missing, has another shape, or is not finite.
+    """
+    for key, target in module.state_dict().items():
+        aliases = keys[key] if keys else (key,)
+        given = next((state[alias] for alias in aliases if alias in state), None)
+        expected = tuple(target.shape)
         if given is None:
             raise NetworkError(
-                f"{origin} does not fit {network.name}: it has no '{name}' (shape {expected}). "
+                f"{origin} does not fit {name}: it has no '{aliases[0]}' (shape {expected}). "
                 f"It begins with {', '.join(list(state)[:3])}."
             )
         if tuple(given.shape) != expected:
             raise NetworkError(
-                f"{origin} does not fit {network.name}: '{name}' has the shape "
+                f"{origin} does not fit {name}: '{aliases[0]}' has the shape "
                 f"{tuple(given.shape)}, expected {expected}."
             )
         if not torch.isfinite(given).all():
-            raise NetworkError(f"{origin}: '{name}' holds NaN or infinite values; fetch it again.")
-        targets[key].copy_(given)
+            raise NetworkError(
+                f"{origin}: '{aliases[0]}' holds NaN or infinite values; fetch it again."
+            )
+        target.copy_(given)
 
 
 def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, str]]:

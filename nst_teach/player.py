@@ -30,7 +30,7 @@ _PLAYER = Template("""\
 .nst-player .clip { text-align: center; font-size: .9em; }
 .nst-player .window { position: relative; overflow: hidden; border-radius: 3px; }
 .nst-player .window img { position: absolute; top: 0; left: 0; width: 100%; max-width: none;
-  height: auto; margin: 0; background: none; }
+  height: auto; margin: 0; padding: 0 !important; border-radius: 0 !important; }
 .nst-player .controls { display: flex; align-items: center; gap: .8em; margin: .6em 0; }
 .nst-player button { font: inherit; color: inherit; background: none; min-width: 5.5em;
   padding: .25em .8em; border: 1px solid currentColor; border-radius: 4px; cursor: pointer; }

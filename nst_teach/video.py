@@ -58,7 +58,7 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
     Raises:
         ShapeError: the shapes do not fit.
 
-    Ruder et al. (2016), equation 5.
+    Ruder et al. (2016), section 4.2; chapter 11.
     """
     _check("visible", flow_back, flow)
     returned = warp(flow_back, flow)
@@ -81,7 +81,7 @@ def temporal_loss(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
     Raises:
         ShapeError: the shapes do not fit.
 
-    Ruder et al. (2016), equation 7.
+    Ruder et al. (2016), section 4.2; chapter 11.
     """
     if image.shape != expected.shape or mask.shape[-2:] != image.shape[-2:]:
         raise ShapeError(

@@ -1,0 +1,260 @@
+"""Train a fast network: one style, any photograph, a single pass.
+
+    python tools/train_fast.py --style night_swirls --out runs/night_swirls
+    python tools/train_fast.py --style night_swirls --pictures FOLDER --out runs/night_swirls
+
+The photographs are the package's own, but for those held out, and those of any `--pictures`
+folders. Crops of them, at several sizes, mirrored, brighter or paler, go through the network; the
+bundled `petite` looks at what comes out, and `nst_teach.feedforward.training_loss` says how far it
+is from both goals. Nothing else is taught: there is no example of a finished picture.
+
+The run is seeded, logged (`log.jsonl`) and written to `checkpoint.pt` as it goes; the same command
+goes on from there. At the end, `fast_STYLE.safetensors` (half precision) and `fast_STYLE.json` (the
+recipe) are ready to be copied into `nst_teach/weights`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from nst_teach import load_image, load_network, samples, save_image
+from nst_teach.feedforward import BLOCKS, PREFIX, WIDTHS, FastNetwork, training_loss
+from nst_teach.losses import gram_of
+from nst_teach.objective import STYLE_STRENGTH
+
+CROP = 96  # pixels: relu5_1 still has 6×6 positions
+BATCH = 4  # Johnson et al. (2016)
+SIZES = (144, 192, 256, 336)  # longer sides at which each photograph is seen
+STYLE_SIZE = 256  # longer side: brush strokes have the size they have in the chapters
+HELD_OUT = ("chelsea", "motorcycle")  # what chapter 11 repaints
+WARM_UP = 0.02  # share of the steps in which the learning rate rises
+# A network that learns style first paints the same panes over every photograph, and unlearns it
+# slowly. So the style begins a hundred times weaker, and is at full strength after half the steps.
+FIRST_STRENGTH, STRENGTH_RISE = 0.01, 0.5
+BETAS = (0.9, 0.98)  # Adam forgets large early gradients sooner than by default
+WINDOW = 100  # steps over which the log averages
+SAVE_EVERY = 250
+PREVIEW_SIZE = 192
+
+
+# --- photographs ---------------------------------------------------------------------------------
+
+
+def find_photos(folders: list[Path], exclude: list[str]) -> dict[str, str | Path]:
+    """`{name: what load_image takes}`: the package's photographs and every file of the folders."""
+    own = {n: n for kind in ("photo", "texture") for n in samples.names(kind)}
+    files = sorted(
+        p for f in folders for p in f.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")
+    )
+    photos = own | {path.stem: path for path in files}
+    return {name: source for name, source in photos.items() if name not in exclude}
+
+
+def pyramid(source: str | Path) -> list[Tensor]:
+    """A photograph `(3, H, W)` at each of `SIZES` at which a crop fits in."""
+    levels = [load_image(source, size=size)[0] for size in SIZES]
+    return [x for x in levels if min(x.shape[-2:]) >= CROP]
+
+
+def random_crop(pyramids: list[list[Tensor]], rng: np.random.Generator) -> Tensor:
+    levels = pyramids[rng.integers(len(pyramids))]
+    picture = levels[rng.integers(len(levels))]
+    top, left = (rng.integers(side - CROP + 1) for side in picture.shape[-2:])
+    crop = picture[:, top : top + CROP, left : left + CROP]
+    return crop.flip(-1) if rng.random() < 0.5 else crop
+
+
+def random_batch(pyramids: list[list[Tensor]], rng: np.random.Generator) -> Tensor:
+    """`(BATCH, 3, CROP, CROP)` in [0, 1], with light, contrast and colour varied."""
+    x = torch.stack([random_crop(pyramids, rng) for _ in range(BATCH)])
+
+    def normal(centre: float, spread: float, channels: int = 1) -> Tensor:
+        return torch.from_numpy(rng.normal(centre, spread, (BATCH, channels, 1, 1))).float()
+
+    grey = x.mean(1, keepdim=True)
+    x = grey + (x - grey) * normal(1.0, 0.25)
+    x = (x - 0.5) * normal(1.0, 0.2) + 0.5 + normal(0.0, 0.08) + normal(0.0, 0.03, 3)
+    return x.clamp(0, 1)
+
+
+# --- the run -------------------------------------------------------------------------------------
+
+
+def learning_rate(peak: float, step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine down to 1 % of the peak."""
+    progress = step / steps
+    if progress < WARM_UP:
+        return peak * max(progress / WARM_UP, 0.01)
+    cosine = 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    return peak * max(cosine, 0.01)
+
+
+def style_strength(full: float, step: int, steps: int) -> float:
+    """From `FIRST_STRENGTH` of its full value, rising by equal factors."""
+    progress = min(1.0, step / (STRENGTH_RISE * steps))
+    return full * FIRST_STRENGTH ** (1 - progress)
+
+
+class Run:
+    """Everything that a checkpoint has to bring back."""
+
+    def __init__(self, arguments: argparse.Namespace):
+        torch.manual_seed(arguments.seed)
+        torch.set_flush_denormal(True)
+        self.arguments, self.step = arguments, 0
+        self.rng = np.random.default_rng(arguments.seed)
+        photos = find_photos(arguments.pictures, arguments.exclude)
+        self.names = list(photos)
+        self.pyramids = [levels for levels in map(pyramid, photos.values()) if levels]
+        self.judge = load_network(arguments.network, weights=arguments.weights)
+        style = load_image(arguments.style, size=STYLE_SIZE)
+        self.goal = gram_of(self.judge(style, self.judge.style_layers))
+        self.student = FastNetwork()
+        self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1.0, betas=BETAS)
+
+    def learn(self) -> float:
+        """One step; returns the loss."""
+        arguments = self.arguments
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(arguments.lr, self.step, arguments.steps)
+        photos = random_batch(self.pyramids, self.rng)
+        with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bfloat16):
+            painted = self.student(photos)
+        loss = training_loss(
+            painted.float(),
+            photos,
+            self.judge,
+            self.goal,
+            strength=style_strength(arguments.strength, self.step, arguments.steps),
+            smoothness=arguments.smoothness,
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        return loss.item()
+
+    def save(self) -> None:
+        torch.save(
+            {
+                "student": self.student.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "rng": json.dumps(self.rng.bit_generator.state),
+                "step": self.step,
+            },
+            self.arguments.out / "checkpoint.pt",
+        )
+        self.preview()
+
+    def resume(self, path: Path) -> None:
+        state = torch.load(path, weights_only=True)
+        self.student.load_state_dict(state["student"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.bit_generator.state = json.loads(state["rng"])
+        self.step = state["step"]
+
+    @torch.no_grad()
+    def preview(self) -> None:
+        """The held-out photographs as the network paints them now, to look at."""
+        for name in self.arguments.exclude:
+            if name in samples.names():
+                painted = self.student(load_image(name, size=PREVIEW_SIZE))
+                save_image(painted, self.arguments.out / f"{name}-{self.step:05}.png")
+
+    def export(self) -> None:
+        """Weights in half precision, and the recipe that made them."""
+        stem = f"{PREFIX}{self.arguments.style}"
+        state = {k: v.half().contiguous() for k, v in self.student.state_dict().items()}
+        path = self.arguments.out / f"{stem}.safetensors"
+        save_file(state, path)
+        card = self.recipe() | {
+            "parameters": sum(value.numel() for value in state.values()),
+            "bytes": path.stat().st_size,
+        }
+        text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+        path.with_suffix(".json").write_text(text, encoding="utf-8")
+
+    def recipe(self) -> dict:
+        arguments = self.arguments
+        return {
+            "style": arguments.style,
+            "style_size": STYLE_SIZE,
+            "network": self.judge.name,
+            "widths": WIDTHS,
+            "blocks": BLOCKS,
+            "photographs": self.names,
+            "held_out": arguments.exclude,
+            "photograph_sizes": SIZES,
+            "crops": self.step * BATCH,
+            "crop_size": CROP,
+            "steps": self.step,
+            "strength": arguments.strength,
+            "strength_at_first": arguments.strength * FIRST_STRENGTH,
+            "smoothness": arguments.smoothness,
+            "optimizer": f"Adam, rate {arguments.lr} with cosine decay, seed {arguments.seed}",
+            "licence": "MIT",
+        }
+
+
+def log(path: Path, **entry: float) -> None:
+    print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
+    with path.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+
+
+def train(arguments: argparse.Namespace) -> None:
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    run, checkpoint = Run(arguments), arguments.out / "checkpoint.pt"
+    if checkpoint.exists():
+        run.resume(checkpoint)
+        print(f"going on from step {run.step}", flush=True)
+    started, first, recent = time.monotonic(), run.step, deque(maxlen=WINDOW)
+    while run.step < arguments.steps:
+        recent.append(run.learn())
+        if run.step % WINDOW == 0:
+            pace = (time.monotonic() - started) / (run.step - first)
+            left = (arguments.steps - run.step) * pace / 60
+            log(
+                arguments.out / "log.jsonl",
+                step=run.step,
+                loss=float(np.mean(recent)),
+                seconds_per_step=pace,
+                minutes_left=left,
+            )
+        if run.step % SAVE_EVERY == 0:
+            run.save()
+    run.save()
+    run.export()
+
+
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--style", required=True, choices=samples.names("style"))
+    parser.add_argument("--pictures", type=Path, action="append", default=[], help="a folder")
+    parser.add_argument(
+        "--exclude", action="append", default=list(HELD_OUT), help="a photograph to hold out"
+    )
+    parser.add_argument("--network", default="petite", help="whose features are compared")
+    parser.add_argument("--weights", type=Path, help="of that network; else the bundled ones")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run")
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--strength", type=float, default=STYLE_STRENGTH, help="of the style")
+    parser.add_argument("--smoothness", type=float, default=0.0, help="of the total variation")
+    parser.add_argument("--bfloat16", action="store_true", help="faster on CPUs that have it")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    train(parse())
