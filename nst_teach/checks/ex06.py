@@ -14,6 +14,8 @@ from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.checks._inputs import Inputs
 from nst_teach.checks._walks import must_be_a_walk
 
+__all__ = ["better_run", "descend", "diagnose", "direction", "make_closure", "stay_inside"]
+
 CHAPTER = "06_lbfgs_versus_adam"
 
 Loss = Callable[[Tensor], Tensor]
@@ -110,6 +112,8 @@ BEHIND_ITS_BACK = (
     "the curvature of a step that was never taken."
 )
 
+UNHEARD = "A line search compares the loss here with the loss there. From whom does it hear them?"
+
 CLOSURE = (
     Mistake("gradients-pile-up", _wrong_closure(forget=False), PILE_UP),
     Mistake("clamp-in-closure", _wrong_closure(clamp="picture"), BEHIND_ITS_BACK),
@@ -120,10 +124,8 @@ CLOSURE = (
         "picture and on no copy? And is the old gradient cleared before that, or the new one "
         "after?",
     ),
-    Mistake(
-        "loss-not-returned", _wrong_closure(give=False),
-        "A line search compares the loss here with the loss there. From whom does it hear them?",
-    ),
+    Mistake("loss-not-returned", _wrong_closure(give=False), UNHEARD),
+    Mistake("loss-not-returned", _wrong_closure(give=False, forget=False), UNHEARD),
 )  # fmt: skip
 
 

@@ -15,6 +15,15 @@ from torch import Tensor
 from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.checks._inputs import Inputs
 
+__all__ = [
+    "equal_shares",
+    "mystery_sheet",
+    "read_sheet",
+    "run_all",
+    "style_strength",
+    "sweep_settings",
+]
+
 CHAPTER = "08_which_layers"
 
 LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")

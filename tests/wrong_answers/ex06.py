@@ -139,6 +139,15 @@ def silent(optimizer, image, loss_of):
     return closure
 
 
+@wrong("make_closure", expects="loss-not-returned")
+def silent_and_never_cleared(optimizer, image, loss_of):
+    def closure():
+        loss = loss_of(image)
+        loss.backward()
+
+    return closure
+
+
 @wrong("make_closure", expects="called-too-early")
 def called(optimizer, image, loss_of):
     def closure():
