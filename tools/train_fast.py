@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
+from train_petite import log
 
 from nst_teach import load_image, load_network, samples, save_image
 from nst_teach.feedforward import BLOCKS, PREFIX, WIDTHS, FastNetwork, training_loss
@@ -204,12 +205,6 @@ class Run:
             "optimizer": f"Adam, rate {arguments.lr} with cosine decay, seed {arguments.seed}",
             "licence": "MIT",
         }
-
-
-def log(path: Path, **entry: float) -> None:
-    print("  ".join(f"{k} {v:.4g}" for k, v in entry.items()), flush=True)
-    with path.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
 
 
 def train(arguments: argparse.Namespace) -> None:
