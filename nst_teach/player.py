@@ -25,8 +25,7 @@ _PLAYER = Template("""\
 <figure class="nst-player" data-frames="$count" data-rate="$rate" data-bounce="$bounce">
 <style>
 .nst-player { margin: 1em 0; }
-.nst-player .clips { display: grid; gap: .6em;
-  grid-template-columns: repeat(auto-fit, minmax(min(100%, $least), 1fr)); }
+.nst-player .clips { display: grid; gap: .6em; }
 .nst-player .clip { text-align: center; font-size: .9em; }
 .nst-player .window { position: relative; overflow: hidden; border-radius: 3px; }
 .nst-player .window img { position: absolute; top: 0; left: 0; width: 100%; max-width: none;
@@ -37,7 +36,7 @@ _PLAYER = Template("""\
 .nst-player input { flex: 1; min-width: 4em; accent-color: currentColor; }
 .nst-player output { min-width: 4.5em; text-align: right; font-variant-numeric: tabular-nums; }
 </style>
-<div class="clips">
+<div class="clips" style="grid-template-columns: repeat($columns, 1fr)">
 $clips
 </div>
 <div class="controls">
@@ -108,7 +107,7 @@ def player(
     caption: str = "",
     frames_per_second: float = FRAMES_PER_SECOND,
     bounce: bool = False,
-    least_width: int = 240,
+    columns: int = 2,
     quality: int = QUALITY,
 ) -> Player:
     """Play clips beside each other, in step, with one button and one slider.
@@ -121,7 +120,7 @@ def player(
         caption: a sentence below.
         frames_per_second: the pace.
         bounce: play there and back again instead of jumping to the start.
-        least_width: of a clip in CSS pixels; as many stand in a row as fit.
+        columns: clips to a row, on a phone too, so that all stay in view.
         quality: of the JPEG, 1 to 95.
 
     Raises:
@@ -143,7 +142,7 @@ def player(
         count=count,
         rate=frames_per_second,
         bounce=str(bounce).lower(),
-        least=f"{least_width}px",
+        columns=columns,
         clips="\n".join(items),
         caption=html.escape(caption),
     )

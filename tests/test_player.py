@@ -159,6 +159,14 @@ def test_it_plays_at_once_and_stops_on_demand(browser, tmp_path):  # noqa: F811
         assert tab.get_by_role("button", name="Play").count() == 1
 
 
+def test_whoever_takes_the_slider_stops_the_clip(browser, tmp_path):  # noqa: F811
+    with opened(browser, tmp_path, motion="no-preference", frames_per_second=50) as tab:
+        tab.locator("input").fill("3")
+        tab.wait_for_timeout(200)
+        assert frame(tab) == 3
+        assert tab.get_by_role("button", name="Play").count() == 1
+
+
 def test_nothing_moves_for_readers_who_asked_for_less_motion(browser, tmp_path):  # noqa: F811
     with opened(browser, tmp_path, frames_per_second=50) as tab:
         tab.wait_for_timeout(200)
@@ -187,14 +195,19 @@ def test_the_end_leads_to_the_start_or_back_again(browser, tmp_path, bounce, ord
 
 def test_two_players_on_a_page_do_not_disturb_each_other(browser, tmp_path):  # noqa: F811
     with opened(browser, tmp_path, players=2) as tab:
+        tab.locator("button").first.click()
+        assert tab.locator("button").all_text_contents() == ["Pause", "Play"]
+        tab.locator("button").first.click()
+        tab.locator("input").first.fill("1")
         tab.locator("input").nth(1).fill("3")
         assert frame(tab) == 1
         assert grey(tab, 2) == pytest.approx(LEVELS[2], abs=0.02)
 
 
-def test_clips_stand_below_each_other_on_a_phone(browser, tmp_path):  # noqa: F811
-    with opened(browser, tmp_path) as tab:
+@pytest.mark.parametrize(("columns", "below"), [(1, True), (2, False)])
+def test_clips_stand_in_columns_and_fit_a_phone(browser, tmp_path, columns, below):  # noqa: F811
+    with opened(browser, tmp_path, columns=columns) as tab:
         tab.set_viewport_size({"width": 390, "height": 844})
         one, two = (tab.locator(".clip").nth(i).bounding_box() for i in (0, 1))
-        assert two["y"] > one["y"]
+        assert (two["y"] > one["y"]) == below
         assert tab.evaluate("document.documentElement.scrollWidth") <= 390
