@@ -193,6 +193,13 @@ def test_source_has_its_parts(source):
         assert part in text, part
 
 
+def test_capstone_has_the_teachers_rubric():
+    guide = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    rubric = re.search(r"^\| criterion \|(?:.+\n)+", guide, re.M)[0]
+    capstone = (ROOT / "exercises" / "src" / "ex11_capstone.md").read_text(encoding="utf-8")
+    assert rubric in capstone
+
+
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 def test_section_to_reread_exists(task):
     chapter = ROOT / "book" / "src" / f"{task.reread.chapter}.md"
