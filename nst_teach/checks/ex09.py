@@ -30,8 +30,11 @@ KINDS = ((1, torch.float32), (3, torch.float32), (2, torch.float64))
 EPSILON = 1e-4
 """Added to variances in task 4; the notebook gives the same number."""
 
-LINES = 7
-"""Directions in which task 5 looks at a cloud."""
+LINES = 15
+"""Directions in which task 5 looks at a cloud: more than any layer here has filters or points."""
+
+LUCK = 1e-4
+"""How far two means may be apart that ought to be the same."""
 
 CROWD = (3, 20, 24)
 """Filters, rows and columns of a cloud in which pairs of points far outnumber everything else."""
@@ -48,9 +51,9 @@ def _clouds(answer: Answer, dtype: torch.dtype, *, equal: bool = False) -> tuple
 
 
 def _layers(answer: Answer, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Features of two batches of pictures that differ in size."""
-    features, _ = answer.inputs.features(2, batch, dtype)
-    height, width = answer.inputs.sides()
+    """Features of two batches of pictures; those of the style are larger."""
+    (features,) = answer.inputs.features(1, batch, dtype)
+    height, width = (side + more for side, more in zip(features.shape[2:], (3, 2), strict=True))
     style = answer.inputs.normal(batch, features.shape[1], height, width, dtype=dtype)
     return features, 0.5 + style.relu()
 
@@ -283,6 +286,11 @@ def _with_moments(name: str, make: Callable[..., Tensor], hint: str) -> Mistake:
     return Mistake(name, lambda values, mean: _moments(make, values, mean), hint)
 
 
+def _moved_then_scaled(values: Tensor, mean: float) -> Tensor:
+    moved = values - values.mean() + mean
+    return moved * (values.square().mean() / moved.square().mean()).sqrt()
+
+
 SPREAD = "The Gram matrix holds neither the mean nor the spread. Which number of a filter is in it?"
 
 EXCHANGE = (
@@ -294,6 +302,11 @@ EXCHANGE = (
     _with_moments(
         "only-scaled", lambda values, mean: values * (mean / values.mean()),
         "You scale everything by one factor. The mean square changes with it.",
+    ),
+    _with_moments(
+        "scaled-after-all", _moved_then_scaled,
+        "First you set the mean, then you scale until the mean square fits. What does the second "
+        "step do to the first?",
     ),
     _with_moments(
         "no-spread", lambda values, mean: torch.full_like(values, mean),
@@ -333,11 +346,24 @@ def exchange(answer: Answer) -> None:
     """`exchange(values, mean)`: other values `(M,)` with this mean and the old mean square."""
     cases = [_filter_and_mean(answer, dtype) for dtype in (*TYPES, torch.float32)]
     for values, mean in cases:
-        _must_be_like(answer, answer(values, mean), values)
+        made = [answer(values, mean) for _ in range(2)]
+        _must_be_like(answer, made[0], values)
+        _must_not_be_luck(answer, *made)
     answer.through(_moments).compare(
         lambda values, mean: _moments(_two_levels, values, mean), cases, mistakes=EXCHANGE,
         otherwise="Do it on paper for two values, 0 and 1, and a mean of 0.6.",
     )  # fmt: skip
+
+
+def _must_not_be_luck(answer: Answer, one: Tensor, other: Tensor) -> None:
+    means = [made.mean().item() for made in (one, other)]
+    if abs(means[0] - means[1]) > LUCK:
+        answer.reject(
+            "only-on-average",
+            f"called twice, yours has the means {means[0]:.4g} and {means[1]:.4g}",
+            "Random numbers have the mean that they were asked for only in the long run. What can "
+            "you do to numbers that you have, so that their mean is exact?",
+        )  # fmt: skip
 
 
 def _filter_and_mean(answer: Answer, dtype: torch.dtype) -> tuple[Tensor, float]:
@@ -406,6 +432,14 @@ STATISTICS = (
         ).square().sum(0).mean(-1),
         "torch's var() and std() divide by something else than the number of positions unless you "
         "tell them: look up correction.",
+    ),
+    Mistake(
+        "count-less-one",
+        lambda f, s: (
+            _statistics(f, correction=1, epsilon=0) - _statistics(s, correction=1, epsilon=0)
+        ).square().sum(0).mean(-1),
+        "torch's std() divides by something else than the number of positions unless you tell it: "
+        "look up correction. And what is good for a filter that never fires?",
     ),
     Mistake(
         "dead-filter",

@@ -296,6 +296,11 @@ def _mask_squared(features: Tensor, mask: Tensor) -> Tensor:
     return _weighted(features, shares.square(), shares.sum())
 
 
+def _gram_of_masked(features: Tensor, mask: Tensor) -> Tensor:
+    shares = _shares(features, mask)
+    return _weighted(features, shares.square(), shares.numel())
+
+
 def _guidance_of_gatys(features: Tensor, mask: Tensor) -> Tensor:
     """Guidance channels that are scaled to length 1, which squares the mask."""
     shares = _shares(features, mask).square()
@@ -326,6 +331,11 @@ REGION = (
     Mistake(
         "mask-squared", _guidance_of_gatys,
         "Follow one position that lies half inside. How often does its half go into the product?",
+    ),
+    Mistake(
+        "features-masked", _gram_of_masked,
+        "You multiply the features by the mask and take the Gram matrix of that. How often does a "
+        "position's share enter its product, and by what do you divide?",
     ),
     Mistake(
         "divided-by-all-positions",
@@ -410,6 +420,12 @@ def _roots(a: Tensor, p: Tensor) -> Tensor:
     return _power(p, 0.5) @ _power(a, -0.5)
 
 
+def _by_one_mean(style: Tensor, photo: Tensor) -> Tensor:
+    (mean, cov), (new_mean, new_cov) = _palette(style), _palette(photo)
+    colours = _roots(cov, new_cov) @ (style[0].flatten(1).double() - mean.mean()) + new_mean.mean()
+    return colours.view(style.shape)
+
+
 def _upper_factors(a: Tensor, p: Tensor) -> Tensor:
     return torch.linalg.cholesky(p).mT @ torch.linalg.inv(torch.linalg.cholesky(a).mT)
 
@@ -432,6 +448,10 @@ def _by(matrix: Callable[[Tensor, Tensor], Tensor], **options: bool) -> Callable
     return lambda style, photo: _mapped(style, photo, matrix, **options)
 
 
+TRY_THE_MATRIX = (
+    "Leave the pictures aside. In letters, what is the covariance of the colours A s? Work it out "
+    "for your A, and compare it with the photograph's, entry by entry."
+)
 ONE_CHANNEL = (
     "Do it on paper for one channel, where a covariance is a plain variance: 1 in the painting, 4 "
     "in the photograph. How much wider has the spread to become, and how much does yours?"
@@ -452,6 +472,21 @@ PALETTE = (
         _by(_channels_alone),
     ),
     _with_palette("roots-missing", ONE_CHANNEL, _by(lambda a, p: p @ torch.linalg.inv(a))),
+    _with_palette(
+        "roots-of-entries",
+        "You take the root of each entry by itself. The root of a matrix, multiplied by itself, "
+        "gives the matrix: does yours?",
+        _by(lambda a, p: p.sqrt() @ torch.linalg.inv(a.sqrt())),
+    ),
+    _with_palette(
+        "entries-divided",
+        "Matrices are no numbers: to divide entry by entry undoes nothing.",
+        _by(lambda a, p: (p / a).sqrt()),
+    ),
+    _with_palette(
+        "one-mean-for-all", "A mean colour has three numbers. How many has yours?",
+        _by_one_mean,
+    ),
     _with_palette(
         "order-reversed",
         "Matrices act from the right to the left. Which should happen first: to make the "
@@ -511,7 +546,7 @@ def match_palette(answer: Answer) -> None:
         _must_be_a_picture(answer, answer(style, photo), style)
     answer.through(_described).compare(
         lambda style, photo: _described(_by(_roots), style, photo), cases,
-        mistakes=PALETTE, otherwise=ONE_CHANNEL, rtol=1e-2, atol=1e-5,
+        mistakes=PALETTE, otherwise=TRY_THE_MATRIX, rtol=1e-2, atol=1e-5,
     )  # fmt: skip
     _must_be_one_map(answer, *cases[0])
 

@@ -378,8 +378,8 @@ SPENT = 57
 def statement(answer: Answer) -> None:
     """`statement(rows)`: one sentence that says what the table says, with its numbers."""
     tables = [
-        _table(answer, 0.10, ("brick", "dots", "grass", "gravel")),
-        _table(answer, 0.13, (250, 8000, 40, 1600)),
+        _table(answer, 0.13, ("brick", "dots", "grass", "gravel")),
+        _table(answer, 0.16, (250, 8000, 40, 1600)),
     ]
     said = [answer(rows) for rows in tables]
     for sentence in said:
@@ -397,9 +397,9 @@ def statement(answer: Answer) -> None:
 def _table(answer: Answer, smallest: float, values: Sequence[Any]) -> Rows:
     """Four rows; in each column the smallest and the largest stand in the middle."""
     base = smallest + 0.02 * torch.rand(1, generator=answer.inputs.generator).item()
-    prices, lefts = (2.9, 1.0, 5.1, 1.7), (1.9, 4.7, 1.3, 3.1)
+    prices, lefts = (2.9, 1.0, 5.1, 1.7), (1.9, 3.9, 1.3, 2.9)
     return [
-        {"value": value, "evaluations": SPENT, "price": base * p, "left": base * 1.3 * q}
+        {"value": value, "evaluations": SPENT, "price": base * p, "left": base * 1.2 * q}
         for value, p, q in zip(values, prices, lefts, strict=True)
     ]
 

@@ -301,6 +301,18 @@ def scaled(values, mean):
     return values * mean / values.mean()
 
 
+@wrong("exchange", expects="scaled-after-all")
+def one_thing_after_the_other(values, mean):
+    moved = values + (mean - values.mean())
+    return moved * ((values**2).mean() / (moved**2).mean()).sqrt()
+
+
+@wrong("exchange", expects="only-on-average")
+def drawn_at_random(values, mean):
+    spread = ((values**2).mean() - mean**2).sqrt()
+    return mean + spread * torch.randn_like(values)
+
+
 @wrong("exchange", expects="no-spread")
 def constant(values, mean):
     return torch.full_like(values, mean)
@@ -414,6 +426,12 @@ def default_var(features, style):
 
     means = (_mean(features) - _mean(style)) ** 2
     return (means + (deviation(features) - deviation(style)) ** 2).mean(1)
+
+
+@wrong("statistics_distance", expects="count-less-one")
+def just_std(features, style):
+    means = (_mean(features) - _mean(style)) ** 2
+    return (means + (features.std((2, 3)) - style.std((2, 3))) ** 2).mean(1)
 
 
 @wrong("statistics_distance", expects="dead-filter")

@@ -421,6 +421,11 @@ def unit_guidance(features, mask):
     return gram_matrix(features * shares / shares.norm(), normalize=False)
 
 
+@wrong("region_gram", expects="features-masked")
+def gram_of_masked_features(features, mask):
+    return gram_matrix(features * _area(features, mask))
+
+
 @wrong("region_gram", expects="divided-by-all-positions")
 def over_all_positions(features, mask):
     return gram_matrix(features * _area(features, mask).sqrt())
@@ -571,6 +576,33 @@ def each_channel(style, photo):
 @wrong("match_palette", expects="roots-missing")
 def whole_covariances(style, photo):
     return _repainted(style, photo, lambda a, p: p @ torch.linalg.inv(a))
+
+
+@wrong("match_palette", expects="roots-of-entries")
+def roots_of_entries(style, photo):
+    return _repainted(style, photo, lambda a, p: p.sqrt() @ torch.linalg.inv(a.sqrt()))
+
+
+@wrong("match_palette", expects="wrong-value")
+def scales_before_it_turns(style, photo):
+    def matrix(a, p):
+        (s, v), (t, w) = torch.linalg.eigh(a), torch.linalg.eigh(p)
+        return w @ torch.diag(t.sqrt()) @ v.T @ torch.diag(1 / s.sqrt())
+
+    return _repainted(style, photo, matrix)
+
+
+@wrong("match_palette", expects="entries-divided")
+def divides_entries(style, photo):
+    return _repainted(style, photo, lambda a, p: (p / a).sqrt())
+
+
+@wrong("match_palette", expects="one-mean-for-all")
+def one_mean(style, photo):
+    (_, a), (_, p) = _palette(style), _palette(photo)
+    matrix = _power(p, 0.5) @ _power(a, -0.5)
+    colours = matrix @ (style[0].flatten(1) - style.mean()) + photo.mean()
+    return colours.reshape(style.shape)
 
 
 @wrong("match_palette", expects="order-reversed")
