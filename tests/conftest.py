@@ -1,10 +1,11 @@
-"""What all tests share: the project's root, and a fair share of the processor for each worker."""
+"""What all tests share: the project's root, a fair share of the processor, one browser a worker."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+import pages
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,3 +41,21 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(items):
     """Start with what takes longest, the tests that build the book."""
     items.sort(key=lambda item: item.path.name != "test_book.py")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A real browser, or a skip that says how to get one (a failure where one is required)."""
+    path = pages.find_browser()
+    if path is None:
+        reason = (
+            "no Chromium or Chrome found, so the pages were not opened. Install one "
+            "(Debian: apt-get install chromium) or name it in the variable CHROMIUM."
+        )
+        required = os.environ.get("NST_TEACH_REQUIRE_BROWSER") == "1"
+        pytest.fail(reason, pytrace=False) if required else pytest.skip(reason)
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=pages.browser_flags())
+        yield chromium
+        chromium.close()

@@ -6,7 +6,6 @@ One build serves all tests of this file; conftest.py keeps them on one pytest-xd
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,24 +47,6 @@ def site(tmp_path_factory) -> Path:
     if built.returncode:
         pytest.fail(f"the strict build failed:\n{built.stdout}\n{built.stderr}", pytrace=False)
     return output / "_build" / "html"
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """A real browser, or a skip that says how to get one (a failure where one is required)."""
-    path = pages.find_browser()
-    if path is None:
-        reason = (
-            "no Chromium or Chrome found, so the pages were not opened. Install one "
-            "(Debian: apt-get install chromium) or name it in the variable CHROMIUM."
-        )
-        required = os.environ.get("NST_TEACH_REQUIRE_BROWSER") == "1"
-        pytest.fail(reason, pytrace=False) if required else pytest.skip(reason)
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=pages.browser_flags())
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

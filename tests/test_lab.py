@@ -22,7 +22,6 @@ import pytest
 import torch
 from conftest import ROOT
 from onnx import numpy_helper
-from test_book import browser  # noqa: F401
 
 from nst_teach import StyleObjective, load_network, optimize, samples, transfer
 from nst_teach.studio import curves
@@ -353,7 +352,7 @@ def test_javascript_is_typed_and_clean(program, arguments, checkers, node, tmp_p
 
 
 @contextlib.contextmanager
-def opened(browser, folder, *figures, screen="desk", **options):  # noqa: F811
+def opened(browser, folder, *figures, screen="desk", **options):
     """A page with labs; gives its tab, what went wrong on it so far, and the bytes sent."""
     assets.install()
     page = labs.write_page(folder, STATIC, *figures)
@@ -367,7 +366,7 @@ def opened(browser, folder, *figures, screen="desk", **options):  # noqa: F811
             yield tab, watch, sent
 
 
-def test_nothing_heavy_before_start_and_six_megabytes_after(browser, tmp_path):  # noqa: F811
+def test_nothing_heavy_before_start_and_six_megabytes_after(browser, tmp_path):
     with opened(browser, tmp_path, {"controls": "ratio"}) as (tab, watch, sent):
         reader = labs.Reader(tab)
         tab.wait_for_load_state("networkidle")
@@ -381,7 +380,7 @@ def test_nothing_heavy_before_start_and_six_megabytes_after(browser, tmp_path): 
     assert any(path.endswith(".wasm.gz") for path in sent), "... and the runtime"
 
 
-def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path):  # noqa: F811
+def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, watch, _):
         reader = labs.Reader(tab)
         reader.press("Start")
@@ -405,7 +404,7 @@ def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path
         assert watch.faults == []
 
 
-def test_pause_step_resume_reset_and_scrub(browser, tmp_path):  # noqa: F811
+def test_pause_step_resume_reset_and_scrub(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, _, _):
         reader = labs.Reader(tab)
         reader.press("One step")
@@ -435,7 +434,7 @@ def pixels_shown(reader) -> list[int]:
     )
 
 
-def test_a_finished_run_goes_on(browser, tmp_path):  # noqa: F811
+def test_a_finished_run_goes_on(browser, tmp_path):
     with opened(browser, tmp_path, {"steps": "3"}) as (tab, _, _):
         reader = labs.Reader(tab)
         reader.press("Start")
@@ -445,7 +444,7 @@ def test_a_finished_run_goes_on(browser, tmp_path):  # noqa: F811
         reader.reach(4)
 
 
-def test_an_own_picture_is_used_and_goes_nowhere(browser, tmp_path):  # noqa: F811
+def test_an_own_picture_is_used_and_goes_nowhere(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, watch, sent):
         reader = labs.Reader(tab)
         reader.press("Start")
@@ -463,7 +462,7 @@ def test_an_own_picture_is_used_and_goes_nowhere(browser, tmp_path):  # noqa: F8
         assert (watch.faults, sent) == ([], asked)
 
 
-def test_a_file_that_is_no_picture_is_refused_in_words(browser, tmp_path):  # noqa: F811
+def test_a_file_that_is_no_picture_is_refused_in_words(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, watch, _):
         reader = labs.Reader(tab)
         upload = reader.figure.locator("[data-name=style] input[type=file]")
@@ -485,7 +484,7 @@ def picture_of(reader, expression: str) -> torch.Tensor:
     return torch.tensor(values).view(1, 3, height, width)
 
 
-def test_one_step_in_the_browser_is_pytorchs(browser, tmp_path, network):  # noqa: F811
+def test_one_step_in_the_browser_is_pytorchs(browser, tmp_path, network):
     attributes = {"start": "noise", "seed": "5", "learning-rate": "0.05"}
     with opened(browser, tmp_path, attributes) as (tab, _, _):
         reader = labs.Reader(tab)
@@ -517,7 +516,7 @@ def test_one_step_in_the_browser_is_pytorchs(browser, tmp_path, network):  # noq
     assert same[decided].float().mean() > 0.999
 
 
-def test_two_labs_of_a_page_take_turns(browser, tmp_path):  # noqa: F811
+def test_two_labs_of_a_page_take_turns(browser, tmp_path):
     with opened(browser, tmp_path, {}, {"alpha": "0", "start": "grey"}) as (tab, watch, _):
         first, second = labs.Reader(tab, 0), labs.Reader(tab, 1)
         first.press("Start")
@@ -529,7 +528,7 @@ def test_two_labs_of_a_page_take_turns(browser, tmp_path):  # noqa: F811
         assert watch.faults == []
 
 
-def test_it_works_with_the_keyboard_alone(browser, tmp_path):  # noqa: F811
+def test_it_works_with_the_keyboard_alone(browser, tmp_path):
     with opened(browser, tmp_path, {"controls": "ratio layers start"}) as (tab, _, _):
         reader = labs.Reader(tab)
         tab.keyboard.press("Tab")
@@ -542,7 +541,7 @@ def test_it_works_with_the_keyboard_alone(browser, tmp_path):  # noqa: F811
         assert reader.ask("lab.past.marks.length") == 1
 
 
-def test_every_control_has_a_name_and_the_curve_a_description(browser, tmp_path):  # noqa: F811
+def test_every_control_has_a_name_and_the_curve_a_description(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, _, _):
         reader = labs.Reader(tab)
         nameless = "e => !(e.labels?.length || e.ariaLabel || e.textContent.trim())"
@@ -557,7 +556,7 @@ def test_every_control_has_a_name_and_the_curve_a_description(browser, tmp_path)
 
 
 @pytest.mark.parametrize("screen", pages.SCREENS)
-def test_it_fits_the_screen_also_with_the_code_shown(screen, browser, tmp_path):  # noqa: F811
+def test_it_fits_the_screen_also_with_the_code_shown(screen, browser, tmp_path):
     with opened(browser, tmp_path, screen=screen) as (tab, _, _):
         reader = labs.Reader(tab)
         reader.press("Show the code")
@@ -568,7 +567,7 @@ def test_it_fits_the_screen_also_with_the_code_shown(screen, browser, tmp_path):
 # Where it cannot run, it says so
 
 
-def test_a_browser_without_webassembly_keeps_the_poster_and_says_why(browser, tmp_path):  # noqa: F811
+def test_a_browser_without_webassembly_keeps_the_poster_and_says_why(browser, tmp_path):
     assets.install()
     page = labs.write_page(tmp_path, STATIC)
     with labs.counting(tmp_path) as (address, _), contextlib.closing(browser.new_context()) as old:
@@ -581,7 +580,7 @@ def test_a_browser_without_webassembly_keeps_the_poster_and_says_why(browser, tm
         assert tab.locator(".nst-lab-poster").is_visible()
 
 
-def test_a_page_opened_as_a_file_says_how_to_serve_it(browser, tmp_path):  # noqa: F811
+def test_a_page_opened_as_a_file_says_how_to_serve_it(browser, tmp_path):
     page = labs.write_page(tmp_path, STATIC)
     with contextlib.closing(browser.new_context()) as context:
         tab = context.new_page()
@@ -590,14 +589,14 @@ def test_a_page_opened_as_a_file_says_how_to_serve_it(browser, tmp_path):  # noq
         assert "make serve" in tab.locator(".nst-lab-note").inner_text()
 
 
-def test_a_wrong_attribute_is_shown_to_the_author(browser, tmp_path):  # noqa: F811
+def test_a_wrong_attribute_is_shown_to_the_author(browser, tmp_path):
     with opened(browser, tmp_path, {"style-layers": "relu9_9:1"}) as (tab, _, _):
         note = tab.get_by_role("alert")
         note.wait_for()
         assert "relu9_9" in note.inner_text()
 
 
-def test_a_runtime_that_does_not_arrive_is_an_error_in_words(browser, tmp_path):  # noqa: F811
+def test_a_runtime_that_does_not_arrive_is_an_error_in_words(browser, tmp_path):
     with opened(browser, tmp_path) as (tab, _, _):
         reader = labs.Reader(tab)
         tab.route("**/ort.wasm.gz", lambda route: route.fulfill(status=404))

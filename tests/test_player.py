@@ -12,7 +12,6 @@ import pytest
 import torch
 from bs4 import BeautifulSoup
 from PIL import Image
-from test_book import browser  # noqa: F401 - a fixture
 
 from nst_teach import ImageError
 from nst_teach.player import Player, player
@@ -100,7 +99,7 @@ def test_a_clip_without_a_text_is_refused():
 
 
 @contextlib.contextmanager
-def opened(browser, tmp_path, *, motion="reduce", players=1, **options):  # noqa: F811
+def opened(browser, tmp_path, *, motion="reduce", players=1, **options):
     """A page with so many players, and what went wrong on it."""
     body = two_clips(**options).html * players
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"></head><body>{body}</body>'
@@ -127,7 +126,7 @@ def frame(tab) -> int:
     return int(tab.locator("input").first.input_value())
 
 
-def test_the_window_shows_one_whole_frame_and_the_slider_chooses_it(browser, tmp_path):  # noqa: F811
+def test_the_window_shows_one_whole_frame_and_the_slider_chooses_it(browser, tmp_path):
     with opened(browser, tmp_path) as tab:
         box = tab.locator(".window").first.bounding_box()
         assert box["width"] / box["height"] == pytest.approx(WIDTH / HEIGHT, rel=0.02)
@@ -138,7 +137,7 @@ def test_the_window_shows_one_whole_frame_and_the_slider_chooses_it(browser, tmp
             assert tab.locator("output").text_content() == f"{number} / {COUNT}"
 
 
-def test_it_works_with_the_keyboard_alone(browser, tmp_path):  # noqa: F811
+def test_it_works_with_the_keyboard_alone(browser, tmp_path):
     with opened(browser, tmp_path) as tab:
         tab.keyboard.press("Tab")
         tab.keyboard.press("Tab")
@@ -149,7 +148,7 @@ def test_it_works_with_the_keyboard_alone(browser, tmp_path):  # noqa: F811
         assert tab.locator("button").text_content() == "Pause"
 
 
-def test_it_plays_at_once_and_stops_on_demand(browser, tmp_path):  # noqa: F811
+def test_it_plays_at_once_and_stops_on_demand(browser, tmp_path):
     with opened(browser, tmp_path, motion="no-preference", frames_per_second=50) as tab:
         tab.wait_for_function("document.querySelector('input').value > 1")
         tab.get_by_role("button", name="Pause").click()
@@ -159,7 +158,7 @@ def test_it_plays_at_once_and_stops_on_demand(browser, tmp_path):  # noqa: F811
         assert tab.get_by_role("button", name="Play").count() == 1
 
 
-def test_whoever_takes_the_slider_stops_the_clip(browser, tmp_path):  # noqa: F811
+def test_whoever_takes_the_slider_stops_the_clip(browser, tmp_path):
     with opened(browser, tmp_path, motion="no-preference", frames_per_second=50) as tab:
         tab.locator("input").fill("3")
         tab.wait_for_timeout(200)
@@ -167,7 +166,7 @@ def test_whoever_takes_the_slider_stops_the_clip(browser, tmp_path):  # noqa: F8
         assert tab.get_by_role("button", name="Play").count() == 1
 
 
-def test_nothing_moves_for_readers_who_asked_for_less_motion(browser, tmp_path):  # noqa: F811
+def test_nothing_moves_for_readers_who_asked_for_less_motion(browser, tmp_path):
     with opened(browser, tmp_path, frames_per_second=50) as tab:
         tab.wait_for_timeout(200)
         assert frame(tab) == 1
@@ -178,7 +177,7 @@ def test_nothing_moves_for_readers_who_asked_for_less_motion(browser, tmp_path):
 @pytest.mark.parametrize(
     ("bounce", "order"), [(False, [1, 2, 3, 4, 1, 2]), (True, [1, 2, 3, 4, 3, 2])]
 )
-def test_the_end_leads_to_the_start_or_back_again(browser, tmp_path, bounce, order):  # noqa: F811
+def test_the_end_leads_to_the_start_or_back_again(browser, tmp_path, bounce, order):
     with opened(browser, tmp_path, bounce=bounce, frames_per_second=20) as tab:
         tab.evaluate(
             """() => {
@@ -193,7 +192,7 @@ def test_the_end_leads_to_the_start_or_back_again(browser, tmp_path, bounce, ord
         assert tab.evaluate("seen.slice(0, 6)") == order
 
 
-def test_two_players_on_a_page_do_not_disturb_each_other(browser, tmp_path):  # noqa: F811
+def test_two_players_on_a_page_do_not_disturb_each_other(browser, tmp_path):
     with opened(browser, tmp_path, players=2) as tab:
         tab.locator("button").first.click()
         assert tab.locator("button").all_text_contents() == ["Pause", "Play"]
@@ -205,7 +204,7 @@ def test_two_players_on_a_page_do_not_disturb_each_other(browser, tmp_path):  # 
 
 
 @pytest.mark.parametrize(("columns", "below"), [(1, True), (2, False)])
-def test_clips_stand_in_columns_and_fit_a_phone(browser, tmp_path, columns, below):  # noqa: F811
+def test_clips_stand_in_columns_and_fit_a_phone(browser, tmp_path, columns, below):
     with opened(browser, tmp_path, columns=columns) as tab:
         tab.set_viewport_size({"width": 390, "height": 844})
         one, two = (tab.locator(".clip").nth(i).bounding_box() for i in (0, 1))
