@@ -55,7 +55,8 @@ def test_every_solution_is_a_cell_that_students_may_write_in(source, course_note
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
 def test_written_answers_are_read_by_a_person(source, course_notebooks):
     words = [m for m in marks(course_notebooks[source.stem]) if "words" in m.grade_id]
-    assert len(words) == 2
+    asked = source.read_text(encoding="utf-8").count('+++ {"tags": ["answer"]}')
+    assert len(words) == asked >= 2
     assert all(m.grade and m.solution and m.points == 0 for m in words)
 
 
