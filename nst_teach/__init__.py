@@ -18,6 +18,7 @@ from nst_teach.images import (
 from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Losses, StyleObjective
+from nst_teach.optimizers import one_blas_thread
 from nst_teach.studio import studio
 from nst_teach.transfer import Record, Result, TransferError, optimize, transfer
 
@@ -38,6 +39,7 @@ __all__ = [
     "gram_matrix",
     "load_image",
     "load_network",
+    "one_blas_thread",
     "optimize",
     "preprocess",
     "resize",

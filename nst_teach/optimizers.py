@@ -7,10 +7,12 @@ and returns the loss; how often it calls it is its own affair. Chapter 6 compare
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 Evaluate = Callable[[Tensor], Tensor]
@@ -38,6 +40,18 @@ class Optimizer(Protocol):
     def state_dict(self) -> dict: ...
 
     def load_state_dict(self, state: dict) -> None: ...
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """Within this block, NumPy's and SciPy's vector arithmetic (OpenBLAS) uses one thread.
+
+    `fmin_l_bfgs_b` adds short vectors between two evaluations. OpenBLAS starts as many threads for
+    that as there are cores, and they wait for the next sum without giving their core back. PyTorch
+    then finds no core free: on two cores a small picture takes several times as long
+    (`benchmarks/blas_threads.py`; chapter 12 uses this block). `optimizer="scipy"` does so by
+    itself. PyTorch's own threads are left as they are.
+    """
+    return ThreadpoolController().select(internal_api="openblas").limit(limits=1)
 
 
 class Adam:
@@ -131,17 +145,18 @@ class ScipyLBFGSB:
             self.step += 1
 
         start = self.image.detach().double().cpu().numpy().ravel().clip(0, 1)
-        end, *_ = fmin_l_bfgs_b(
-            loss_and_gradient,
-            start,
-            bounds=[(0.0, 1.0)] * start.size,
-            m=SCIPY_HISTORY,
-            maxiter=steps,
-            maxfun=10**9,
-            factr=0.0,  # as above: run for all the steps asked for
-            pgtol=0.0,
-            callback=after_step,
-        )
+        with one_blas_thread():
+            end, *_ = fmin_l_bfgs_b(
+                loss_and_gradient,
+                start,
+                bounds=[(0.0, 1.0)] * start.size,
+                m=SCIPY_HISTORY,
+                maxiter=steps,
+                maxfun=10**9,
+                factr=0.0,  # as above: run for all the steps asked for
+                pgtol=0.0,
+                callback=after_step,
+            )
         self._set(end)
 
     def _set(self, pixels: np.ndarray) -> None:

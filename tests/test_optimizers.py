@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import lsq_linear
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from nst_teach.optimizers import ADAM_LEARNING_RATE, OPTIMIZERS, make_optimizer
 
@@ -83,6 +84,32 @@ def test_it_takes_the_steps_asked_for_and_counts_them(name):
     assert walker.step == 5
     walker.run(Valley(), 2)
     assert walker.step == 7
+
+
+def blas_threads() -> set[int]:
+    """How many threads each OpenBLAS in this process uses (NumPy and SciPy may bring one each)."""
+    return {p["num_threads"] for p in threadpool_info() if p["internal_api"] == "openblas"}
+
+
+def test_scipy_leaves_the_cores_to_pytorch(target):
+    """Its vector arithmetic has one thread while it runs, and what it had before afterwards."""
+    quadratic, seen = Quadratic(target), []
+
+    def evaluate(image):
+        seen.append(blas_threads())
+        return quadratic(image)
+
+    with threadpool_limits(limits=2, user_api="blas"):
+        if 2 not in blas_threads():
+            pytest.skip("NumPy and SciPy use no OpenBLAS with threads here")
+        own = torch.get_num_threads()
+        make_optimizer("scipy", start()).run(evaluate, 3)
+        assert len(seen) >= 3
+        assert all(threads == {1} for threads in seen)
+        assert 2 in blas_threads()
+        assert torch.get_num_threads() == own
+        make_optimizer("adam", start()).run(evaluate, 1)
+        assert 2 in seen[-1]  # only SciPy's runs need it
 
 
 def test_adam_evaluates_once_a_step(target):
