@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import itertools
+import os
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -158,6 +161,28 @@ def test_the_same_run_gives_the_same_bits(run, optimizer):
     one, two = (run(optimizer=optimizer, start="noise", seed=5) for _ in range(2))
     assert torch.equal(one.image, two.image)
     assert totals(one) == totals(two)
+
+
+PAINT = """
+import hashlib, torch
+from nst_teach import transfer
+from nst_teach.optimizers import OPTIMIZERS
+
+torch.set_num_threads(2)
+for optimizer in OPTIMIZERS:
+    picture = transfer("chelsea", "composition", size=110, steps=8, start="noise", seed=5,
+                       optimizer=optimizer, progress=False).image
+    print(optimizer, hashlib.sha256(picture.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_two_processes_give_the_same_bits():
+    """With as many threads as a classroom has cores: sums of floats depend on their order."""
+    patient = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}  # other tests need the cores as well
+    command = [sys.executable, "-c", PAINT]
+    one, two = (subprocess.check_output(command, text=True, env=patient) for _ in range(2))
+    assert one.split()[::2] == list(OPTIMIZERS)
+    assert one == two
 
 
 def test_another_seed_gives_another_picture(run):
