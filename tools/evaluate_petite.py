@@ -6,7 +6,8 @@
 Four questions, asked of pictures that it was not trained on:
 
 1. How well do linear heads on its features predict VGG-19's features? (R² at five layers; the heads
-   are solved by ridge regression on other pictures, `--fit`.)
+   are solved by ridge regression on other pictures, `--fit`.) Beside it: the same with random
+   weights.
 2. Does a stylisation made with it carry the style, and keep the photograph, *as VGG-19 sees them*?
    Beside it: the same with random weights, and with the exact VGG-19 itself.
 3. How long do 100 evaluations take?
@@ -207,24 +208,31 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     report["training"] = json.loads((arguments.run / "recipe.json").read_text(encoding="utf-8"))
     single = load_network("petite", weights=arguments.run / "petite-single.safetensors")
     theirs = taught(exact, narrow, fit), taught(exact, narrow, test)
-    for name, network in {"half": petite, "single": single}.items():
+    scores = {}
+    for name, network in {"half": petite, "single": single, "random": random_network()}.items():
         ours = sampled(network, TAPS, fit), sampled(network, TAPS, test)
-        scores = head_scores((ours[0], theirs[0]), (ours[1], theirs[1]))
-        report[f"{name}_precision"] = sum(scores.values()) / len(scores)
-        report.setdefault("r2", scores)
-    print(report["r2"], flush=True)
+        scores[name] = head_scores((ours[0], theirs[0]), (ours[1], theirs[1]))
+    report |= {"r2": scores["half"], "r2_random": scores["random"]}
+    for name in ("half", "single"):
+        report[f"{name}_precision"] = sum(scores[name].values()) / len(TAPS)
+    print(scores, flush=True)
     report["dead_filters"] = dead_filters(petite, test)
     if not arguments.quick:
         report |= slow_part(arguments, petite, exact)
     return report
 
 
-def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
+def random_network() -> FeatureNetwork:
+    """What training is measured against: the same plan with PyTorch's first weights."""
     torch.manual_seed(RANDOM_SEED)
+    return build_vgg("random", PETITE_PLAN, "average")
+
+
+def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
     networks = {
         **{f"petite, β/{d}": (petite, d) for d in BETA_DIVISORS},
         "petite": (petite, 1),
-        "random": (build_vgg("random", PETITE_PLAN, "average"), 1),
+        "random": (random_network(), 1),
         "exact": (TeacherNetwork(exact), 1),
     }
     contents = read(arguments.pictures, arguments.contents, STYLE_SIZE)
