@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import http.server
 import os
 import re
@@ -32,6 +33,11 @@ BROWSER_FLAGS = [
 
 SCREENS = {"desk": (1280, 900), "phone": (390, 844)}
 """Width and height in CSS pixels of what the pages must fit."""
+
+PAGE_LIMIT = 3_000_000
+"""Bytes that a page may ask for until it can be read, and before a lab in it is started."""
+
+SENT_PACKED = re.compile(r"text/|javascript|json|svg")  # content types that static hosts gzip
 
 LOADING = {"script": "src", "img": "src", "iframe": "src", "video": "src", "source": "src"}
 """The tags with which a page loads something, and the attribute that says what."""
@@ -154,6 +160,7 @@ class Watch:
     def __init__(self, page, address: str) -> None:
         self.address = address
         self.faults: list[str] = []
+        self.answers: list = []
         page.on("console", self.heard)
         page.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
         page.on("response", self.answered)
@@ -165,7 +172,8 @@ class Watch:
             self.faults.append(f"console {message.type}: {message.text}")
 
     def answered(self, response) -> None:
-        """Note requests that failed."""
+        """Note every answer, and requests that failed."""
+        self.answers.append(response)
         if response.status >= http.HTTPStatus.BAD_REQUEST:
             self.faults.append(f"request failed ({response.status}): {response.url}")
 
@@ -177,6 +185,23 @@ class Watch:
         else:
             self.faults.append(f"request to outside: {url}")
             route.abort()
+
+    def weight(self) -> int:
+        """Bytes of all answers, as a static host would send them: text packed by gzip."""
+        own = [answer for answer in self.answers if answer.url.startswith(self.address)]
+        return sum(size_on_the_line(answer) for answer in own)
+
+
+SIZES: dict[str, int] = {}
+
+
+def size_on_the_line(answer) -> int:
+    """Bytes of an answer's body. Most pages ask for the same scripts: pack each once."""
+    if answer.url not in SIZES:
+        body = answer.body() if answer.ok else b""
+        packed = SENT_PACKED.search(answer.headers.get("content-type", ""))
+        SIZES[answer.url] = len(gzip.compress(body) if packed else body)
+    return SIZES[answer.url]
 
 
 def visit(browser, address: str, page: str, *, theme: str, screen: str) -> list[str]:
@@ -190,7 +215,10 @@ def visit(browser, address: str, page: str, *, theme: str, screen: str) -> list[
         watch = Watch(tab, address)
         tab.goto(address + page)
         tab.wait_for_load_state("networkidle")
-        return [*watch.faults, *faults_on_screen(tab)]
+        faults = [*watch.faults, *faults_on_screen(tab)]
+        if (weight := watch.weight()) > PAGE_LIMIT:
+            faults.append(f"page weighs {weight / 1e6:.2f} MB")
+        return faults
 
 
 def faults_on_screen(tab) -> list[str]:

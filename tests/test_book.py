@@ -6,16 +6,22 @@ One build serves all tests of this file; conftest.py keeps them on one pytest-xd
 from __future__ import annotations
 
 import contextlib
+import io
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import assets
 import labs
+import lighter_pictures
 import pages
 import pytest
 import yaml
 from conftest import ROOT
+from PIL import Image
+
+from nst_teach import samples
 
 THEMES = ("light", "dark")
 
@@ -163,6 +169,7 @@ SIGHTS = {
     "request to outside": '<img src="http://outside.invalid/a.png" alt="A picture elsewhere">',
     "wider than the screen": '<div style="width: 500px">wide</div>',
     "formulas are not typeset": '<span class="math">x</span>',
+    "page weighs": f"<!-- {random.Random(0).randbytes(4_000_000).hex()} -->",
 }
 
 GOOD = '<h1 id="top">Good</h1><p>Text <a href="#top">up</a> <a href="page.html#top">again</a></p>'
@@ -196,3 +203,14 @@ def test_checks_accept_a_good_page(tmp_path, browser):
     assert pages.faults_in_text(page, page.parent) == []
     with pages.served(page.parent) as address:
         assert pages.visit(browser, address, "page.html", theme="dark", screen="phone") == []
+
+
+def test_photographs_are_sent_as_jpeg_and_charts_as_they_are(tmp_path):
+    """Brush strokes are what PNG cannot shorten; an area of one colour is what it can."""
+    rough, flat = tmp_path / "rough.png", tmp_path / "flat.png"
+    samples.open_sample("night_swirls").resize((192, 144)).save(rough)
+    Image.new("RGBA", (96, 64), (255, 0, 0, 0)).save(flat)
+    assert lighter_pictures.much_lighter(rough)
+    assert not lighter_pictures.much_lighter(flat)
+    sent = Image.open(io.BytesIO(lighter_pictures.as_jpeg(flat)))
+    assert (sent.format, sent.size, sent.getpixel((5, 5))) == ("JPEG", (96, 64), (255, 255, 255))
