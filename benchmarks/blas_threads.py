@@ -15,14 +15,14 @@ from contextlib import nullcontext
 import torch
 from speed import machine
 
-from nst_teach import load_network, one_blas_thread, optimizers, transfer
+from nst_teach import FeatureNetwork, load_network, one_blas_thread, optimizers, transfer
 
 SIDES = (96, 128, 192, 256, 384)
 ROUNDS, STEPS = 3, 20
 BLOCKS = {"one": one_blas_thread, "all": nullcontext}
 
 
-def seconds_per_step(side: int, threads: str) -> float:
+def seconds_per_step(network: FeatureNetwork, side: int, threads: str) -> float:
     """Seconds of one step at this side of the picture, with `"one"` or `"all"` threads for BLAS."""
     optimizers.one_blas_thread = BLOCKS[threads]
     try:
@@ -41,6 +41,8 @@ if __name__ == "__main__":
     network = load_network()
     print(" side   one (ms)   all (ms)   all / one")
     for side in SIDES:
-        rounds = [{kind: seconds_per_step(side, kind) for kind in BLOCKS} for _ in range(ROUNDS)]
+        rounds = [
+            {kind: seconds_per_step(network, side, kind) for kind in BLOCKS} for _ in range(ROUNDS)
+        ]
         one, every = (1000 * min(r[kind] for r in rounds) for kind in BLOCKS)
         print(f"{side:>5} {one:>10.1f} {every:>10.1f} {every / one:>11.2f}")

@@ -27,21 +27,17 @@ class LighterPictures(ImageConverter):
     conversion_rules: ClassVar = [("image/png", "image/jpeg")]
 
     def match(self, node: nodes.image) -> bool:
-        """Is this a PNG that a cell drew, for pages, and much lighter as a JPEG?"""
+        """Is this a PNG that a cell drew, on its way to a page?"""
         drawn = DRAWN_IN in Path(node["uri"]).parts and node["uri"].endswith(".png")
-        if not drawn or self.app.builder.format != "html":
-            return False
-        return much_lighter(Path(self.app.srcdir, node["uri"]))
+        return drawn and self.app.builder.format == "html"
 
     def convert(self, _from: str, _to: str) -> bool:
-        """Write the JPEG."""
-        Path(_to).write_bytes(as_jpeg(Path(_from)))
-        return True
-
-
-def much_lighter(path: Path) -> bool:
-    """Does this PNG shrink a good deal as a JPEG?"""
-    return len(as_jpeg(path)) < MUCH_LIGHTER * path.stat().st_size
+        """Write the JPEG if it is much lighter; else Sphinx keeps the PNG."""
+        jpeg = as_jpeg(Path(_from))
+        lighter = len(jpeg) < MUCH_LIGHTER * Path(_from).stat().st_size
+        if lighter:
+            Path(_to).write_bytes(jpeg)
+        return lighter
 
 
 def as_jpeg(path: Path) -> bytes:
