@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import html
 import http.server
 import io
 import threading
@@ -54,12 +55,17 @@ def write_page(folder: Path, static: Path, *figures: dict[str, str]) -> str:
         link.symlink_to(static, target_is_directory=True)
     bodies = [
         FIGURE.format(
-            poster=POSTER, data=" ".join(f'data-{k}="{v}"' for k, v in {**SETTINGS, **f}.items())
+            poster=POSTER, data=" ".join(attribute(*pair) for pair in {**SETTINGS, **f}.items())
         )
         for f in figures or [{}]
     ]
     (folder / "lab.html").write_text(PAGE.format(figures="\n".join(bodies)), encoding="utf-8")
     return "lab.html"
+
+
+def attribute(name: str, value: str) -> str:
+    """A `data-` attribute of a figure."""
+    return f'data-{name}="{html.escape(value)}"'
 
 
 def red_picture() -> bytes:
