@@ -29,7 +29,7 @@ from nst_teach.studio.engine import Mark, Point
 
 STATIC = labs.STATIC
 STUDIO = json.loads((ROOT / "nst_teach" / "studio_controls.json").read_text(encoding="utf-8"))
-CHECKS = ROOT / "tools" / "web" / "checks"
+CHECKS = assets.CHECKS
 
 PARITY = 1e-4  # relative
 MOST_BYTES = 6e6  # to start, over the network
@@ -306,15 +306,9 @@ def test_code_that_is_offered_is_a_call_of_transfer(javascript):
 
 
 @pytest.fixture(scope="module")
-def checkers(node) -> Path:
+def checkers() -> Path:
     """The folder of the programs that read JavaScript for mistakes."""
-    programs = CHECKS / "node_modules" / ".bin"
-    if not (programs / "tsc").exists():
-        try:
-            assets.fetch_packages(CHECKS)
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"npm could not fetch eslint and typescript: {error}")
-    return programs
+    return assets.fetch_checks() / ".bin"
 
 
 @pytest.mark.parametrize(
