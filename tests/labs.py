@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import html
 import http.server
 import io
 import threading
@@ -54,12 +55,17 @@ def write_page(folder: Path, static: Path, *figures: dict[str, str]) -> str:
         link.symlink_to(static, target_is_directory=True)
     bodies = [
         FIGURE.format(
-            poster=POSTER, data=" ".join(f'data-{k}="{v}"' for k, v in {**SETTINGS, **f}.items())
+            poster=POSTER, data=" ".join(attribute(*pair) for pair in {**SETTINGS, **f}.items())
         )
         for f in figures or [{}]
     ]
     (folder / "lab.html").write_text(PAGE.format(figures="\n".join(bodies)), encoding="utf-8")
     return "lab.html"
+
+
+def attribute(name: str, value: str) -> str:
+    """A `data-` attribute of a figure."""
+    return f'data-{name}="{html.escape(value)}"'
 
 
 def red_picture() -> bytes:
@@ -104,6 +110,12 @@ def counting(folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
 
 
 # The reader
+
+
+def use_all(tab) -> None:
+    """Use each lab of the page; it goes on until the next takes over."""
+    for index in range(tab.locator("figure.nst-lab").count()):
+        Reader(tab, index).use()
 
 
 class Reader:
@@ -152,6 +164,18 @@ class Reader:
     def choose(self, control: str, value: str) -> None:
         """Choose from a control's list."""
         self.figure.locator(f"[data-name={control}] select").select_option(value)
+
+    def use(self) -> None:
+        """Let it run, turn a dial meanwhile, open what it has to open, meet an error."""
+        self.press("Start")
+        self.reach(2)
+        dials = self.figure.locator("[data-name] input[type=range]")
+        if dials.count():
+            dials.first.press("ArrowRight")
+        self.go_on(2)
+        if (code := self.figure.get_by_role("button", name="Show the code", exact=True)).count():
+            code.click()
+        self.ask("lab.view.showNote('What went wrong.')")
 
     @property
     def totals(self) -> list[float]:

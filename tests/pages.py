@@ -13,10 +13,12 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import barriers
 from bs4 import BeautifulSoup, Tag
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -204,8 +206,20 @@ def size_on_the_line(answer) -> int:
     return SIZES[answer.url]
 
 
-def visit(browser, address: str, page: str, *, theme: str, screen: str) -> list[str]:
-    """Open `page` of the site at `address` and return its faults."""
+def visit(
+    browser,
+    address: str,
+    page: str,
+    *,
+    theme: str,
+    screen: str,
+    prepare: Callable[[Any], None] = lambda _: None,
+) -> list[str]:
+    """Open `page` of the site at `address` and return its faults.
+
+    They are looked for when it has been opened, and again when all of it is shown and `prepare` has
+    done with the tab what a reader may do.
+    """
     width, height = SCREENS[screen]
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=theme, reduced_motion="reduce"
@@ -215,10 +229,19 @@ def visit(browser, address: str, page: str, *, theme: str, screen: str) -> list[
         watch = Watch(tab, address)
         tab.goto(address + page)
         tab.wait_for_load_state("networkidle")
-        faults = [*watch.faults, *faults_on_screen(tab)]
+        faults = faults_on_screen(tab)
         if (weight := watch.weight()) > PAGE_LIMIT:
             faults.append(f"page weighs {weight / 1e6:.2f} MB")
-        return faults
+        reveal(tab)
+        prepare(tab)
+        faults += [*faults_on_screen(tab), *barriers.faults(tab), *watch.faults]
+        return list(dict.fromkeys(faults))
+
+
+def reveal(tab) -> None:
+    """Show what a page shows on demand only: answers, folded code, the way back to its top."""
+    tab.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    tab.add_style_tag(content="#pst-back-to-top { display: block !important }")
 
 
 def faults_on_screen(tab) -> list[str]:

@@ -29,7 +29,7 @@ from nst_teach.studio.engine import Mark, Point
 
 STATIC = labs.STATIC
 STUDIO = json.loads((ROOT / "nst_teach" / "studio_controls.json").read_text(encoding="utf-8"))
-CHECKS = ROOT / "tools" / "web" / "checks"
+CHECKS = assets.CHECKS
 
 PARITY = 1e-4  # relative
 MOST_BYTES = 6e6  # to start, over the network
@@ -221,11 +221,14 @@ def node() -> str:
 
 @pytest.fixture(scope="module")
 def javascript(node):
-    """A function that runs an expression over one module of the lab; JSON in, JSON out."""
+    """A function that runs an expression over modules of the lab; JSON in, JSON out."""
 
-    def run(module: str, expression: str, **data):
+    def run(modules: str, expression: str, **data):
+        names = modules.split()
+        files = [json.dumps((STATIC / "lab" / name).as_uri()) for name in names]
         script = (
-            f"import * as m from {json.dumps((STATIC / 'lab' / module).as_uri())};"
+            "".join(f"import * as m{i} from {file};" for i, file in enumerate(files))
+            + f"const m = {{{', '.join(f'...m{i}' for i in range(len(files)))}}};"
             f"const d = {json.dumps(data)};"
             f"console.log(JSON.stringify((() => {{ {expression} }})()));"
         )
@@ -278,21 +281,9 @@ def test_curves_are_the_studios(javascript):
         for s in steps
     ]
     marks = [Mark(9, "log β/α 6.0"), Mark(30, "layers relu1_1 0")]
-    shown = [
-        {
-            "step": p.step,
-            "losses": {
-                "total": p.total,
-                "content": {"relu4_2": p.parts["content relu4_2"]},
-                "style": {f"relu{n}_1": p.parts[f"style relu{n}_1"] for n in (1, 3)},
-            },
-        }
-        for p in points
-    ]
-    code = "return m.svg(d.points, d.words, {marks: d.marks});"
-    words = STUDIO["curves"]
-    drawn = [{"step": mark.step, "name": "", "text": mark.text} for mark in marks]
-    found = javascript("curve.mjs", code, points=shown, words=words, marks=drawn)
+    code = "const run = m.History.computed(d.run); return m.svg(run.points, d.words, run);"
+    run, words = curves.as_json(points, marks), STUDIO["curves"]
+    found = javascript("history.mjs curve.mjs", code, run=run, words=words)
     lines = re.compile(r'<path (?:data-line="[^"]*" )?d="(M[^"]*)" fill="none" stroke="([^"]*)"')
     expected = curves.svg(points, marks)
     assert set(lines.findall(found)) == set(lines.findall(expected)) != set()
@@ -315,15 +306,9 @@ def test_code_that_is_offered_is_a_call_of_transfer(javascript):
 
 
 @pytest.fixture(scope="module")
-def checkers(node) -> Path:
+def checkers() -> Path:
     """The folder of the programs that read JavaScript for mistakes."""
-    programs = CHECKS / "node_modules" / ".bin"
-    if not (programs / "tsc").exists():
-        try:
-            assets.fetch_packages(CHECKS)
-        except subprocess.CalledProcessError as error:
-            pytest.skip(f"npm could not fetch eslint and typescript: {error}")
-    return programs
+    return assets.fetch_checks() / ".bin"
 
 
 @pytest.mark.parametrize(
@@ -402,6 +387,53 @@ def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path
             "log β/α …", "layers relu1_1 …",
         ]  # fmt: skip
         assert watch.faults == []
+
+
+COMPUTED = curves.as_json(
+    [Point(step, 8e5 / 2**step, {"style relu1_1": 4e5 / 2**step}, 0) for step in range(5)],
+    [Mark(2, "log β/α 6.0")],
+)
+"""What a cell that took four steps would have left in the page."""
+
+
+def curve_shown(reader) -> list[str]:
+    """The lines on the curve, as they are drawn."""
+    drawn = reader.figure.locator(".nst-lab-curve path[data-line]")
+    return drawn.evaluate_all("all => all.map(path => path.getAttribute('d'))")
+
+
+def test_the_curve_that_the_cell_computed_is_there_before_start(browser, tmp_path):
+    with opened(browser, tmp_path, {"curve": COMPUTED}) as (tab, watch, sent):
+        reader = labs.Reader(tab)
+        computed = curve_shown(reader)
+        assert len(computed) == 2
+        assert labs.texts_of(reader.marks) == ["log β/α 6.0"]
+        assert reader.figure.get_by_role("img", name="At step 4 the total loss is 6 %").count() == 1
+        assert "finished run of 4 steps" in reader.figure.inner_text()
+        assert not any(path.endswith(".onnx") for path in sent)
+        reader.turn("ratio", 5)  # moves the dial of the run to come, not the run that is over
+        assert curve_shown(reader) == computed
+        reader.press("Start")
+        reader.reach(2)  # Start begins anew: the first point is the start's
+        assert reader.ask("lab.past.points[0].step") == 0
+        assert not set(curve_shown(reader)) & set(computed)
+        assert reader.marks == []
+        assert watch.faults == []
+
+
+def test_the_curve_stays_while_the_network_loads(browser, tmp_path):
+    with opened(browser, tmp_path, {"curve": COMPUTED}) as (tab, _, _):
+        reader = labs.Reader(tab)
+        tab.route("**/ort.wasm.gz", lambda _: None)  # for ever on its way
+        computed = curve_shown(reader)
+        reader.press("Start")
+        reader.become("loading")
+        assert curve_shown(reader) == computed != []
+
+
+def test_without_steps_there_are_axes_and_no_curve(browser, tmp_path):
+    with opened(browser, tmp_path) as (tab, _, _):
+        assert curve_shown(labs.Reader(tab)) == []
 
 
 def test_pause_step_resume_reset_and_scrub(browser, tmp_path):

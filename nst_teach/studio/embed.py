@@ -26,6 +26,7 @@ def figure(
     beta: float,
     network: FeatureNetwork,
     controls: Iterable[str],
+    curve: str = "",
 ) -> str:
     """The `<figure>` that stands for a studio where there is no kernel.
 
@@ -36,12 +37,15 @@ def figure(
         beta: the weight of the style that was in use.
         network: its network.
         controls: which controls the lab shows.
+        curve: the run's curves as `curves.as_json` writes them, which the lab shows until it runs.
 
     The page's lab starts on figures of class `nst-lab`. It has the samples and the bundled network;
     a run with other ones is shown as a still picture.
     """
     alive = in_reach(settings, network)
     data = attributes(settings, beta, controls) if alive else {}
+    if alive and curve:
+        data["curve"] = curve
     described = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
     hint = f' <span class="nst-lab-hint">{escape(message("poster_hint"))}</span>' if alive else ""
     return (

@@ -172,6 +172,7 @@ class Studio:
             beta=self._beta(),
             network=self.engine.network,
             controls=self.shown,
+            curve=curves.as_json(list(self.engine.points), list(self.engine.marks)),
         )
 
     def __repr__(self) -> str:

@@ -72,3 +72,31 @@ test("a finished run goes on for as many steps as are asked for", () => {
   past.resize(30);
   assert.equal(past.target, 40);
 });
+
+const COMPUTED = {
+  steps: [0, 20, 40],
+  total: [8, 4, 2],
+  parts: { "content relu4_2": [0, 1, 1], "style relu1_1": [8, 3, null] },
+  marks: [[20, "relu1_1 0"]],
+};
+
+test("the cell's run comes with its points, its marks and its length", () => {
+  const past = History.computed(JSON.stringify(COMPUTED));
+  assert.deepEqual(past.points[1], {
+    step: 20,
+    losses: { total: 4, content: { relu4_2: 1 }, style: { relu1_1: 3 } },
+  });
+  assert.deepEqual(past.marks.map(({ step, text }) => [step, text]), COMPUTED.marks);
+  assert.deepEqual([past.step, past.percent], [40, 25]);
+});
+
+test("a part that was off is left out; one that was zero is not", () => {
+  const { points } = History.computed(JSON.stringify(COMPUTED));
+  assert.deepEqual(points[2].losses.style, {});
+  assert.deepEqual(points[0].losses.content, { relu4_2: 0 });
+});
+
+test("a cell that took no step has left an empty curve", () => {
+  const past = History.computed(undefined);
+  assert.deepEqual([past.points, past.step, past.percent], [[], 0, undefined]);
+});

@@ -32,6 +32,26 @@ export class History {
   }
 
   /**
+   * The run that the page's poster is from, as nst_teach/studio/embed.py writes its curves.
+   *
+   * @param {string | undefined} text JSON; nothing is a run without a step
+   */
+  static computed(text) {
+    const past = new History(0);
+    if (!text) return past;
+    const { steps, total, parts, marks } = JSON.parse(text);
+    past.points = steps.map((/** @type {number} */ step, /** @type {number} */ i) => ({
+      step,
+      losses: { total: total[i], ...partsAt(parts, i) },
+    }));
+    past.marks = marks.map((/** @type {[number, string]} */ [step, words]) => ({
+      step, name: "", text: words,
+    }));
+    past.step = past.target = steps.at(-1);
+    return past;
+  }
+
+  /**
    * One step more.
    *
    * @param {number} step
@@ -93,4 +113,21 @@ export class History {
     const [first, last] = [this.points[0], this.points.at(-1)];
     return first && last && Math.round((100 * last.losses.total) / first.losses.total);
   }
+}
+
+/**
+ * The parts of the loss at one place, by kind and layer; those that were off then are left out.
+ *
+ * @param {Record<string, (number | null)[]>} parts by name, such as "style relu1_1"
+ * @param {number} index
+ * @returns {Omit<Losses, "total">}
+ */
+function partsAt(parts, index) {
+  const on = Object.entries(parts).filter(([, values]) => values[index] !== null);
+  const of = (/** @type {string} */ kind) =>
+    Object.fromEntries(
+      on.filter(([name]) => name.startsWith(`${kind} `))
+        .map(([name, values]) => [name.slice(kind.length + 1), Number(values[index])]),
+    );
+  return { content: of("content"), style: of("style") };
 }

@@ -87,6 +87,8 @@ export class Lab {
     this.run = 0; // the number of the run, so that late answers of an earlier one are told apart
     this.turn = 0; // how often the dials were turned, so that a mark finds its step
     this.past = this.nothing();
+    /** @type {History<Frame>} the run that the cell has computed: the poster's */
+    this.computed = History.computed(figure.dataset.curve);
     /** @type {number | null} the step that is looked at; null follows the run */
     this.looking = null;
     this.drawn = -Infinity; // when the curve was, in ms
@@ -425,7 +427,7 @@ export class Lab {
     const now = performance.now();
     if (this.state === "running" && now - this.drawn < every) return;
     this.drawn = now;
-    const { points, marks } = this.past;
+    const { points, marks } = this.shown;
     this.view.showCurve(points, marks, this.looking, this.summary());
   }
 
@@ -442,7 +444,8 @@ export class Lab {
 
   statusText() {
     const { messages, lab } = this.words;
-    const { step, target, pace, left } = this.past;
+    const { step, target } = this.shown;
+    const { pace, left } = this.past;
     const values = {
       step,
       steps: target,
@@ -451,7 +454,7 @@ export class Lab {
       megabytes: this.manifest.megabytes,
     };
     const texts = {
-      poster: lab.offer,
+      poster: this.computed.step ? lab.computed : lab.offer,
       loading: lab.loading,
       ready: messages.ready,
       running: pace ? messages.running : messages.preparing,
@@ -462,9 +465,14 @@ export class Lab {
     return fill(texts[this.state], values);
   }
 
+  /** The run that is shown: the cell's, until there is one of this page. */
+  get shown() {
+    return this.picture ? this.past : this.computed;
+  }
+
   /** One sentence on the curve. */
   summary() {
-    const { step, percent } = this.past;
+    const { step, percent } = this.shown;
     return percent === undefined ? "" : fill(this.words.lab.summary, { step, percent });
   }
 
