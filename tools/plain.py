@@ -153,7 +153,8 @@ class Page:
         """A diagram, kept in the notebook itself, and its caption."""
         if not (words := directive.options.get("alt", "").strip()):
             raise PlainError(f"the figure '{directive.argument}' has no alternative text")
-        file = self.book.root / posixpath.dirname(self.name) / directive.argument
+        place = posixpath.join(posixpath.dirname(self.name), directive.argument)
+        file = self.book.root / posixpath.normpath(place)
         name = directive.options.get("name")
         self.pictures[file.stem] = plain_pictures.address(file)
         shown = f"{anchor(name) if name else ''}![{words}][{file.stem}]"

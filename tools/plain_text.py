@@ -31,7 +31,7 @@ ROLE = re.compile(
 FENCES = {"fence", "colon_fence"}
 REFUSED = {
     "dl_open": "a list of definitions; write a list with bold terms",
-    "footnote_reference_open": "a footnote; write a sentence, or cite a work",
+    "footnote_block_open": "a footnote; write a sentence, or cite a work",
     "math_block_label": "a label on a formula; say in words which formula you mean",
     "myst_target": "a target; link to the page, or to a figure by its name",
 }
