@@ -314,6 +314,10 @@ PLAIN = {
         "```{eval-rst}\n.. autofunction:: p.f\n.. autoclass:: p.C(x)\n   :members: a\n```",
         f"{plain.LISTED}\n\n- `p.f`\n- `p.C`",
     ),
+    "documentation by hand": (
+        "```{eval-rst}\n.. py:type:: T\n   :canonical: int | str\n\n   A `t`.\n   Or two.\n```",
+        "- `T`: `int | str`: A `t`. Or two.",
+    ),
 }
 
 

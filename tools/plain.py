@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,7 +34,7 @@ REFERENCE = re.compile(r"^(?P<text>.+?)\s*<(?P<target>[^<>]+)>$", re.S)
 """What a role refers to, with words of its own: `the swirls <fig-gram-night>`."""
 
 HEADING = re.compile(r"^# +(?=\S)", re.M)
-RST_NAME = re.compile(r"^\.\. (?P<directive>[\w:]+):: (?P<name>[\w.]+)", re.M)
+RST_ENTRY = re.compile(r"^\.\. (?=[\w:]+:: )", re.M)
 
 LISTED = "Documented in the book; here, `help` shows the text of each:"
 WITHOUT_TIMES = "*The book lists here how long each page took to run when it was built.*"
@@ -166,8 +167,9 @@ class Page:
 
     def documented(self, directive: Directive) -> str:
         """What the book documents here, by name."""
-        names = [found["name"] for found in RST_NAME.finditer(directive.body)]
-        return "\n".join([LISTED, "", *(f"- `{name}`" for name in names)])
+        entries = RST_ENTRY.split(directive.body)[1:]
+        head = [LISTED, ""] if any(entry.startswith("auto") for entry in entries) else []
+        return "\n".join([*head, *map(documented_name, entries)])
 
     def times(self, _: Directive) -> str:
         """A sentence in place of a table that exists in the book alone."""
@@ -246,6 +248,16 @@ KNOWN = "write it another way, or give it one in BLOCKS or ROLES of tools/plain.
 def anchor(name: str) -> str:
     """A place that links can lead to. Colab goes by `name`, the others by `id`."""
     return f'<a id="{name}" name="{name}"></a>'
+
+
+def documented_name(entry: str) -> str:
+    """An item of a list: a name, and what the source itself says of it."""
+    head, _, rest = entry.partition("\n")
+    name = re.match(r"[\w.]+", head.partition(":: ")[2])[0]
+    options, text = plain_text.split_options(textwrap.dedent(rest))
+    kind = options.get("canonical") or options.get("type")
+    words = [f"`{name}`", f"`{kind}`" if kind else "", " ".join(text.split())]
+    return f"- {': '.join(filter(None, words))}"
 
 
 def is_text(cell: NotebookNode | None) -> bool:

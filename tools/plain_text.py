@@ -29,6 +29,10 @@ ROLE = re.compile(
 )
 
 FENCES = {"fence", "colon_fence"}
+
+VERBATIM = {"eval-rst", "code-block", "code-cell", "math", "raw"}
+"""Directives whose content is not MyST."""
+
 REFUSED = {
     "dl_open": "a list of definitions; write a list with bold terms",
     "footnote_block_open": "a footnote; write a sentence, or cite a work",
@@ -98,7 +102,7 @@ def tokens(text: str) -> list[Token]:
     found = PARSER.parse(text)
     for token in found:
         if token.type in REFUSED:
-            raise PlainError(f"{REFUSED[token.type]}: '{line_of(text, token)}'")
+            raise PlainError(f"'{line_of(text, token)}' is {REFUSED[token.type]}")
     return found
 
 
@@ -121,7 +125,9 @@ def directives(text: str) -> Iterator[Directive]:
     for token in tokens(text):
         if token.type in FENCES and (found := DIRECTIVE.match(token.info.strip())):
             if token.level:
-                raise PlainError(f"a directive inside a list or quotation: '{token.info.strip()}'")
+                raise PlainError(
+                    f"'{token.info.strip()}' is inside a list or quotation; move it out"
+                )
             options, body = split_options(token.content)
             start, end = (starts[line] for line in token.map)
             yield Directive(start, end, found["name"], found["argument"], options, body)
@@ -143,10 +149,6 @@ def all_directives(text: str) -> Iterator[Directive]:
         yield directive
         if directive.name not in VERBATIM:
             yield from all_directives(directive.body)
-
-
-VERBATIM = {"eval-rst", "code-block", "code-cell", "math", "raw"}
-"""Directives whose content is not MyST."""
 
 
 def roles(text: str) -> Iterator[Role]:
