@@ -61,7 +61,7 @@ clean:
 	find book exercises nst_teach tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Sphinx runs again only the pages whose text changed. When what they run on changed, all must be.
-_build/.current: pyproject.toml _config.yml _toc.yml $(wildcard book/_extensions/*.py) $(PACKAGE)
+_build/.current: pyproject.toml _config.yml _toc.yml $(wildcard book/_extensions/*.py) tools/notebooks.py tools/handouts.py $(PACKAGE)
 	@rm -rf _build && mkdir _build && touch $@
 
 # One stamp for each extra of pyproject.toml: pip runs again only when that file changes.

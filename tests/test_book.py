@@ -16,9 +16,11 @@ from pathlib import Path
 import assets
 import labs
 import lighter_pictures
+import notebooks
 import pages
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 from conftest import ROOT
 from PIL import Image
 
@@ -227,3 +229,23 @@ def test_photographs_are_sent_as_jpeg_and_charts_as_they_are(tmp_path):
     assert not (tmp_path / "flat.jpg").exists()
     sent = Image.open(io.BytesIO(lighter_pictures.as_jpeg(flat)))
     assert (sent.format, sent.size, sent.getpixel((5, 5))) == ("JPEG", (96, 64), (255, 255, 255))
+
+
+def test_book_and_plain_notebooks_give_the_same_numbers(site):
+    """The generator counts from _toc.yml and the sources, Sphinx counts for itself."""
+    book = notebooks.read_book()
+    for name in TOC:
+        html = (site / f"{name}.html").read_text(encoding="utf-8")
+        article = BeautifulSoup(html, "html.parser").find("article")
+        number = book.chapters.get(name)
+        title = article.h1.get_text()
+        assert title.startswith(f"{number}. ") if number else not title[0].isdigit()
+        shown = {
+            figure["id"]: figure.find(class_="caption-number").get_text(strip=True)
+            for figure in article.find_all("figure", id=True)
+        }
+        own = {k: f"Fig. {f.number}" for k, f in book.figures.items() if f.page == name}
+        assert shown == own, name
+        for link in article.select("a.reference .std-numref"):
+            place = link.find_parent("a")["href"].partition("#")[2]
+            assert link.get_text() == f"Fig. {book.figures[place].number}"

@@ -25,11 +25,14 @@ tags: [hide-input]
 mystnb:
   image:
     alt: What the picture shows.
+  figure:
+    name: fig-page
+    caption: What to see.
 ---
 x = 1
 ```
 
-More text.
+More text, about {numref}`fig-page`.
 
 +++
 
@@ -43,10 +46,13 @@ x + 1
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A small project: a configuration, one page and one template."""
+    """A small project: a configuration, one chapter and one template."""
     (tmp_path / "_config.yml").write_text(f"repository: {{url: {ADDRESS}}}\n")
+    chapter = "{numbered: 1, chapters: [{file: book/chapters/page}]}"
+    (tmp_path / "_toc.yml").write_text(f"parts: [{chapter}]\n")
     sources = tmp_path / "book" / "src"
     sources.mkdir(parents=True)
+    (tmp_path / "book" / "references.bib").touch()
     (sources / "page.md").write_text(SOURCE)
     (sources / "_template.md").write_text("# Template\n")
     return tmp_path
@@ -55,8 +61,12 @@ def project(tmp_path) -> Path:
 @pytest.fixture
 def notebook(project) -> nbformat.NotebookNode:
     """The notebook that the small project's page becomes."""
-    text = notebooks.notebook_text(project / "book/src/page.md", ADDRESS)
-    return nbformat.reads(text, as_version=4)
+    return nbformat.reads(notebook_of(project / "book/src/page.md"), as_version=4)
+
+
+def notebook_of(source: Path) -> str:
+    """The text of the notebook that this source of a project stands for."""
+    return notebooks.notebook_text(source, notebooks.read_book(source.parents[2]))
 
 
 def add_page(project: Path, text: str, name: str = "broken") -> Path:
@@ -71,17 +81,19 @@ def add_page(project: Path, text: str, name: str = "broken") -> Path:
 
 def test_same_source_gives_same_bytes(project):
     source = project / "book/src/page.md"
-    first = notebooks.notebook_text(source, ADDRESS)
-    assert first == notebooks.notebook_text(source, ADDRESS)
+    first = notebook_of(source)
+    assert first == notebook_of(source)
     assert first.endswith("}\n")
 
 
 def test_cells_keep_their_order_and_text(notebook):
     cells = [(cell.cell_type, cell.source) for cell in notebook.cells]
-    assert cells[0] == ("markdown", "# A page\n\nSome text.")
+    place = '<a id="fig-page" name="fig-page"></a>'
+    assert cells[0] == ("markdown", f"# 1. A page\n\nSome text.\n\n{place}")
     assert cells[2:] == [
         ("code", "x = 1"),
-        ("markdown", "More text."),
+        ("markdown", "**Fig. 1.1.** What to see."),
+        ("markdown", "More text, about [Fig. 1.1](#fig-page)."),
         ("markdown", "A cell of its own."),
         ("code", "x + 1"),
     ]
@@ -95,19 +107,42 @@ def test_set_up_is_the_first_code_and_installs_from_the_public_address(notebook)
 
 def test_page_without_code_has_no_set_up(project):
     source = add_page(project, "# Only words\n")
-    cells = json.loads(notebooks.notebook_text(source, ADDRESS))["cells"]
+    cells = json.loads(notebook_of(source))["cells"]
     assert [cell["cell_type"] for cell in cells] == ["markdown"]
 
 
 def test_ids_come_from_page_and_position(notebook):
-    assert [cell.id for cell in notebook.cells] == [f"page-{n:02d}" for n in range(6)]
+    assert [cell.id for cell in notebook.cells] == [f"page-{n:02d}" for n in range(7)]
 
 
-def test_header_of_a_cell_becomes_its_metadata(notebook):
-    assert notebook.cells[2].metadata == {
+def test_tags_of_a_cell_are_kept(notebook):
+    assert notebook.cells[2].metadata == {"tags": ["hide-input"]}
+
+
+def test_book_reads_the_source_as_it_was_written(project):
+    book = nbformat.reads(notebooks.book_text(project / "book/src/page.md"), as_version=4)
+    assert [cell.source for cell in book.cells if cell.cell_type == "markdown"] == [
+        "# A page\n\nSome text.",
+        "More text, about {numref}`fig-page`.",
+        "A cell of its own.",
+    ]
+    assert book.cells[2].metadata == {
         "tags": ["hide-input"],
-        "mystnb": {"image": {"alt": "What the picture shows."}},
+        "mystnb": {
+            "image": {"alt": "What the picture shows."},
+            "figure": {"name": "fig-page", "caption": "What to see."},
+        },
     }
+
+
+def test_set_up_on_colab_tells_where_the_other_notebooks_are():
+    assert "# https://colab.research.google.com/github/a/b" in set_up("https://github.com/a/b")
+    assert "colab.research" not in set_up(ADDRESS)
+
+
+def set_up(address: str) -> list[str]:
+    """The lines of the set-up cell of a project at this address."""
+    return notebooks.setup_cell(address).source.splitlines()
 
 
 def test_notebook_carries_no_outputs_and_no_counts(notebook):
@@ -123,13 +158,15 @@ def test_notebook_carries_no_outputs_and_no_counts(notebook):
         ("# A page\n\n```{raw-cell}\nraw\n```\n", "raw cell"),
         ('# A page\n\n+++ {"tag": ["hide-input"]}\n\ntext\n', "metadata"),
         (f"# A page\n\n```{{code-cell}}\n{'x' * 81}\n```\n", "81 characters"),
+        ("# A page\n\n:::{mermaid}\n:::\n", "'mermaid' has no plain form"),
+        ("# A page\n\n{numref}`fig-gone`\n", "no figure has the name 'fig-gone'"),
     ],
-    ids=["front matter", "raw cell", "unknown metadata", "wide code"],
+    ids=["front matter", "raw cell", "unknown metadata", "wide code", "directive", "figure"],
 )
 def test_source_that_would_lose_something_is_refused(project, text, complaint):
     source = add_page(project, text)
     with pytest.raises(notebooks.SourceError, match=complaint) as error:
-        notebooks.notebook_text(source, ADDRESS)
+        notebook_of(source)
     assert "broken.md" in str(error.value)
 
 
@@ -178,7 +215,7 @@ def test_committed_notebooks_are_what_their_sources_give():
 
 
 def test_template_runs(tmp_path):
-    text = notebooks.notebook_text(ROOT / "book/src/_template.md", ADDRESS)
+    text = notebooks.book_text(ROOT / "book/src/_template.md")
     template = nbformat.reads(text, as_version=4)
     NotebookClient(template, timeout=120, resources={"metadata": {"path": tmp_path}}).execute()
     pictures = [
@@ -197,3 +234,11 @@ def test_no_chapter_keeps_the_templates_notes():
     assert first_note.startswith("<!--")
     for source in (ROOT / "book/src").glob("[!_]*.md"):
         assert first_note not in source.read_text(encoding="utf-8"), source
+
+
+def test_a_copy_of_the_template_becomes_a_plain_notebook(project):
+    template = (ROOT / "book/src/_template.md").read_text(encoding="utf-8")
+    shutil.copy(ROOT / "book/references.bib", project / "book/references.bib")
+    text = notebook_of(add_page(project, template, name="copy"))
+    assert "**Fig. 1.**" in text
+    assert "[Johnson et al., 2016](" in text

@@ -16,6 +16,7 @@ like to add.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ import nbformat
 import notebooks
 from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
+from plain import Book
 
 SOURCES = notebooks.ROOT / "exercises" / "src"
 
@@ -61,9 +63,16 @@ def points() -> dict[str, int]:
     return {task["id"]: task["points"] for entry in known for task in entry["tasks"]}
 
 
+@functools.cache
+def book() -> Book:
+    """What the notebooks need to know of the book, such as the numbers of its figures."""
+    return notebooks.read_book()
+
+
 def course_notebook(source: Path) -> NotebookNode:
     """The notebook of an exercise as nbgrader wants it from a teacher."""
-    cells = list(graded(notebooks.read_source(source), points(), notebooks.repository_address()))
+    plain = notebooks.plain_cells(source, book())
+    cells = list(graded(plain, points(), notebooks.repository_address()))
     notebook = new_notebook(
         cells=[notebooks.clean_cell(c, f"{source.stem}-{n:02d}") for n, c in enumerate(cells)],
         metadata=notebooks.NOTEBOOK_METADATA,

@@ -3,24 +3,31 @@
     python tools/notebooks.py            write the notebooks that changed
     python tools/notebooks.py --check    write nothing; fail if one is stale, missing or orphaned
 
-People edit text (`book/src/NAME.md`); Colab, Binder and nbval need notebooks
+People edit text (`book/src/NAME.md`); Jupyter, Colab and nbval need notebooks
 (`book/chapters/NAME.ipynb`). The source of an exercise gives two: `exercises/NAME.ipynb` for the
-student, and `exercises/solutions/NAME.ipynb` (see tools/handouts.py). The same source always gives
-the same bytes: cell ids come from the page's name and the cell's position, and a notebook carries
-no outputs, counts or dates. A source whose name starts with "_" is a template and makes no
-notebook.
+student, and `exercises/solutions/NAME.ipynb` (see tools/handouts.py). These notebooks are in plain
+Markdown (tools/plain.py). The book is built from the same sources, and reads them as they were
+written (book/_extensions/from_sources.py).
+
+The same sources always give the same bytes: cell ids come from the page's name and the cell's
+position, and a notebook carries no outputs, counts or dates. A source whose name starts with "_" is
+a template and makes no notebook.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import copy
+import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import handouts
 import jupytext
 import nbformat
+import plain
 import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -28,6 +35,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 ROOT = Path(__file__).resolve().parents[1]
 
 Cells = list[NotebookNode]
+Product = Callable[[Cells], Cells]
 
 
 def as_written(cells: Cells) -> Cells:
@@ -35,12 +43,15 @@ def as_written(cells: Cells) -> Cells:
     return cells
 
 
-PRODUCTS: tuple[tuple[str, str, Callable[[Cells], Cells]], ...] = (
+PRODUCTS: tuple[tuple[str, str, Product], ...] = (
     ("book/src", "book/chapters", as_written),
     ("exercises/src", "exercises", handouts.student),
     ("exercises/src", "exercises/solutions", handouts.solution),
 )
 """Where sources are, where their notebooks go, and what becomes of the cells on the way."""
+
+FOLDERS = {folder: target for folder, target, _ in reversed(PRODUCTS)}
+"""For each folder of sources, the folder of the notebooks that the book names."""
 
 CELL_METADATA = {"tags", "mystnb"}
 """What a source may say about a cell: its tags, and how the book shows its output."""
@@ -55,11 +66,16 @@ NOTEBOOK_METADATA = {
 
 SETUP_TAGS = ["remove-cell", "setup"]
 SETUP_SOURCE = """\
-# Where the course's package is missing (on Colab, for instance), install it.
+# Installs the course's package where it is missing, as on Colab.
 from importlib.util import find_spec
 
 if find_spec("nst_teach") is None:
     %pip install --quiet "git+{address}"
+"""
+GITHUB, COLAB = "https://github.com/", "https://colab.research.google.com/github/"
+ON_COLAB = """
+# On Colab, links to other notebooks lead nowhere. Here is a list of them:
+# {address}
 """
 
 
@@ -73,9 +89,15 @@ def repository_address(root: Path = ROOT) -> str:
     return config["repository"]["url"].rstrip("/")
 
 
+@functools.lru_cache
+def parsed(text: str) -> NotebookNode:
+    """A MyST text as a notebook. Kept, for each source is needed several times."""
+    return jupytext.reads(text, fmt="md:myst")
+
+
 def read_source(source: Path) -> list[NotebookNode]:
     """The cells of a MyST source. Raises `SourceError` for what a notebook would lose."""
-    notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="md:myst")
+    notebook = copy.deepcopy(parsed(source.read_text(encoding="utf-8")))
     front_matter = set(notebook.metadata) - {"jupytext", "kernelspec"}
     if front_matter:
         raise SourceError(
@@ -114,7 +136,10 @@ def check_width(code: str, source: Path) -> None:
 
 def setup_cell(address: str) -> NotebookNode:
     """The cell that makes a notebook work where the package is not installed."""
-    source = SETUP_SOURCE.format(address=address).rstrip("\n")
+    source = SETUP_SOURCE.format(address=address)
+    if address.startswith(GITHUB):
+        source += ON_COLAB.format(address=address.replace(GITHUB, COLAB))
+    source = source.rstrip("\n")
     return new_code_cell(source, metadata={"tags": list(SETUP_TAGS)})
 
 
@@ -132,16 +157,62 @@ def clean_cell(cell: NotebookNode, identifier: str) -> NotebookNode:
     return make(cell.source, id=identifier, metadata=cell.metadata)
 
 
-def notebook_text(
-    source: Path, address: str, product: Callable[[Cells], Cells] = as_written
-) -> str:
-    """The notebook that `source` stands for, as the text of an .ipynb file."""
+def pages(root: Path = ROOT) -> dict[str, Path]:
+    """The sources by the names that their notebooks have in `_toc.yml`."""
+    return {
+        f"{target}/{source.stem}": source
+        for folder, target in FOLDERS.items()
+        for source in sorted((root / folder).glob("*.md"))
+        if not source.name.startswith("_")
+    }
+
+
+def read_book(root: Path = ROOT) -> plain.Book:
+    """What the plain notebooks need to know of one another."""
+    with explained(root):
+        cells = {name: read_source(source) for name, source in pages(root).items()}
+        return plain.Book.read(root, cells)
+
+
+def plain_cells(source: Path, book: plain.Book) -> Cells:
+    """The cells of a source in plain Markdown, with everything of an exercise in them."""
+    with explained(source):
+        return plain.plain_cells(read_source(source), book, page_of(source))
+
+
+def page_of(source: Path) -> str:
+    """The name that the notebook of a source has in `_toc.yml`."""
+    return f"{FOLDERS['/'.join(source.parts[-3:-1])]}/{source.stem}"
+
+
+@contextlib.contextmanager
+def explained(source: Path) -> Iterator[None]:
+    """Tell of which source an error speaks."""
     try:
-        cells = with_setup(product(read_source(source)), address)
-    except handouts.MarkerError as error:
+        yield
+    except (plain.PlainError, handouts.MarkerError) as error:
         raise SourceError(f"{source}: {error}") from error
+
+
+def notebook_text(source: Path, book: plain.Book, product: Product = as_written) -> str:
+    """The notebook that people open, as the text of an .ipynb file."""
+    with explained(source):
+        cells = product(plain_cells(source, book))
+    return as_notebook(cells, source.stem, book.root)
+
+
+def book_text(source: Path) -> str:
+    """The notebook that the book is built from: the same cells, their text as it was written."""
+    product = next(make for folder, _, make in PRODUCTS if source.parent.match(folder))
+    with explained(source):
+        return as_notebook(product(read_source(source)), source.stem)
+
+
+def as_notebook(cells: Cells, name: str, root: Path = ROOT) -> str:
+    """These cells as the text of an .ipynb file, with a set-up cell if there is code."""
+    cells = with_setup(cells, repository_address(root))
     notebook = new_notebook(
-        cells=[clean_cell(cell, f"{source.stem}-{n:02d}") for n, cell in enumerate(cells)],
+        cells=[clean_cell(cell, f"{name}-{n:02d}") for n, cell in enumerate(cells)],
         metadata=NOTEBOOK_METADATA,
     )
     nbformat.validate(notebook)
@@ -150,12 +221,12 @@ def notebook_text(
 
 def expected_notebooks(root: Path = ROOT) -> dict[Path, str]:
     """Every notebook that the sources stand for: its path and its text."""
-    address = repository_address(root)
+    book = read_book(root)
     return {
-        root / target / f"{source.stem}.ipynb": notebook_text(source, address, product)
+        root / target / f"{source.stem}.ipynb": notebook_text(source, book, product)
         for folder, target, product in PRODUCTS
-        for source in sorted((root / folder).glob("*.md"))
-        if not source.name.startswith("_")
+        for source in pages(root).values()
+        if source.parent == root / folder
     }
 
 

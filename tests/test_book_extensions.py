@@ -1,0 +1,173 @@
+"""What the book's Sphinx extensions do, in a book of three pages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import kernels_of_this_machine
+import notebooks
+import numbers_by_page
+import plain_pictures
+import pytest
+from bs4 import BeautifulSoup
+from conftest import ROOT
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+CONFIG = f"""
+import sys
+sys.path[:0] = [{str(ROOT / "book/_extensions")!r}]
+extensions = [
+    "myst_nb", "sphinx_external_toc", "sphinx_multitoc_numbering",
+    "from_sources", "kernels_of_this_machine", "numbers_by_page",
+]
+project, html_theme, numfig = "small", "basic", True
+myst_enable_extensions = ["colon_fence"]
+exclude_patterns = ["book/src", "built"]
+nb_execution_mode, nb_execution_in_temp, nb_execution_raise_on_error = "force", True, True
+"""
+
+TOC = """
+root: book/chapters/intro
+subtrees:
+  - {caption: One, numbered: 1, entries: [{file: book/chapters/first}]}
+  - {caption: Two, numbered: 1, entries: [{file: book/chapters/second}]}
+  - {caption: Rest, entries: [{file: book/chapters/rest}]}
+"""
+
+PAGE = """\
+# {title}
+
+:::{{admonition}} Look
+At {{numref}}`fig-{title}`.
+:::
+"""
+
+DRAWN = """
+```{{code-cell}}
+---
+mystnb:
+  figure: {{name: fig-{title}, caption: Words.}}
+---
+from IPython.display import SVG
+
+SVG('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+```
+"""
+
+KEPT = """
+:::{{figure}} ../images/a.svg
+:name: fig-{title}
+:alt: A square.
+
+Words.
+:::
+"""
+
+PAGES = {"intro": "Fig. 1", "first": "Fig. 1.1", "second": "Fig. 2.1", "rest": "Fig. 1"}
+"""The pages, each with the number of its figure."""
+
+
+def build(root: Path) -> str:
+    """Build the small book strictly and return the log."""
+    folders = [str(root), str(root / "built" / "html")]
+    command = [sys.executable, "-m", "sphinx", "-W", "-n", "--no-color", *folders]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    built = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return built.stdout + built.stderr
+
+
+def article(root: Path, name: str) -> BeautifulSoup:
+    """A page of the built book."""
+    html = (root / f"built/html/book/chapters/{name}.html").read_text(encoding="utf-8")
+    return BeautifulSoup(html, "html.parser").find(class_="body")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """A book of four pages, and its first log in the file `log`."""
+    root = tmp_path_factory.mktemp("small")
+    (root / "book" / "src").mkdir(parents=True)
+    (root / "book" / "references.bib").touch()
+    (root / "_config.yml").write_text("repository: {url: https://example.org/a/b}")
+    (root / "_toc.yml").write_text(TOC)
+    (root / "conf.py").write_text(CONFIG)
+    svg = root / "book" / "images" / "a.svg"
+    svg.parent.mkdir()
+    svg.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
+    plain_pictures.save(Image.new("RGB", (9, 9)), svg)
+    for name in PAGES:
+        text = PAGE + (DRAWN if name == "rest" else KEPT)
+        (root / "book" / "src" / f"{name}.md").write_text(text.format(title=name))
+    notebooks.write(root)
+    (root / "log").write_text(build(root))
+    return root
+
+
+def test_pages_show_what_their_sources_say(small):
+    for name in PAGES:
+        title = article(small, name).find(class_="admonition-title")
+        assert title.get_text() == "Look"
+        assert "> **Look**" in (small / f"book/chapters/{name}.ipynb").read_text()
+
+
+def test_figures_are_counted_by_chapter_and_elsewhere_by_page(small):
+    for name, number in PAGES.items():
+        page = article(small, name)
+        assert page.find(class_="caption-number").get_text(strip=True) == number
+        assert page.find(class_="std-numref").get_text() == number
+
+
+def test_log_has_a_line_for_each_page_and_no_warning(small):
+    log = (small / "log").read_text()
+    assert "WARNING" not in log
+    for name in PAGES:
+        read = [line for line in log.splitlines() if line.endswith(f"] book/chapters/{name}")]
+        phases = [line.partition("...")[0] for line in read]
+        assert phases == ["reading sources", "writing output"]
+        assert f"{name}.ipynb" not in log
+
+
+def test_changed_source_is_noticed_although_its_notebook_is_not(small):
+    """Where a figure is aligned, for instance, is in the source alone."""
+    notebook = (small / "book/chapters/rest.ipynb").read_text()
+    source = (PAGE + DRAWN).format(title="rest").replace("Words.}", "Words., align: left}")
+    (small / "book/src/rest.md").write_text(source)
+    notebooks.write(small)
+    log = build(small)
+    assert (small / "book/chapters/rest.ipynb").read_text() == notebook
+    assert "book/chapters/rest" in log
+    assert "book/chapters/first" not in log
+    assert article(small, "rest").select("figure.align-left")
+
+
+TELL = "from ipykernel.connect import get_connection_info\nprint(get_connection_info())"
+
+
+def test_kernel_of_a_page_uses_no_network_and_warns_of_nothing(capfd):
+    notebook = new_notebook(cells=[new_code_cell(TELL)])
+    result = kernels_of_this_machine.run_here(notebook, cwd=None, timeout=120, allow_errors=False)
+    assert result.err is None
+    (output,) = notebook.cells[0].outputs
+    assert '"transport": "ipc"' in output["text"]
+    assert not capfd.readouterr().err
+
+
+def test_numbers_of_chapters_are_left_as_they_are():
+    env = type("Environment", (), {})()
+    env.toc_secnumbers = {"chapter": {"": (8,)}}
+    env.toc_fignumbers = {
+        "chapter": {"figure": {"a": (8, 1), "b": (8, 2)}},
+        "page": {"figure": {"c": (1,)}},
+        "last": {"figure": {"d": (2,), "e": (3,)}, "table": {"f": (1,)}},
+    }
+    numbers_by_page.count_again(None, env)
+    assert env.toc_fignumbers == {
+        "chapter": {"figure": {"a": (8, 1), "b": (8, 2)}},
+        "page": {"figure": {"c": (1,)}},
+        "last": {"figure": {"d": (1,), "e": (2,)}, "table": {"f": (1,)}},
+    }
