@@ -1,5 +1,5 @@
 /**
- * The loss curves as SVG text: drawn as the studio draws them (nst_teach/studio/curves.py), in the
+ * The loss curves as SVG text: drawn as the studio draws them (nst_teach/interactive/curves.py), in the
  * colour of the text around, so that they suit a light and a dark page.
  *
  * @module curve

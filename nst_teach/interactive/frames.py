@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nst_teach.studio.embed import to_jpeg
+from nst_teach.interactive.embed import to_jpeg
 
 MOST_FRAMES = 120  # about 2 MB of JPEGs at 192 pixels
 QUALITY = 92  # no block shows when the frame is enlarged

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ from typing import Any
 import ipywidgets as widgets
 
 from nst_teach.images import save_image
+from nst_teach.interactive import curves, embed
+from nst_teach.interactive.code import transfer_call
+from nst_teach.interactive.controls import CONTROLS
+from nst_teach.interactive.engine import Engine, Point, take_over
+from nst_teach.interactive.frames import Frames
+from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.settings import Settings, picture, start_of
+from nst_teach.interactive.words import action, control_names, message, tool
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
-from nst_teach.studio import curves, embed
-from nst_teach.studio.code import transfer_call
-from nst_teach.studio.controls import CONTROLS
-from nst_teach.studio.engine import Engine, Point, take_over
-from nst_teach.studio.frames import Frames
-from nst_teach.studio.settings import Settings, picture, start_of
-from nst_teach.studio.words import action, control_names, message, tool
 from nst_teach.transfer import Result
 
 INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
@@ -43,6 +44,7 @@ class Kept:
     points: Sequence[Point]
     frames: Frames
     step: int
+    shows: str
 
 
 class Studio:
@@ -109,8 +111,16 @@ class Studio:
         self.refresh()
 
     def change(self, **settings: Any) -> Studio:
-        """Move controls from code, by the names of `nst_teach.studio`; holds from the next step."""
-        self._asked(**_checked(settings))
+        """Move controls from code, by the names of `nst_teach.studio`; holds from the next step.
+
+        Raises:
+            TypeError: there is no setting of that name.
+            ImageError, ValueError: a value that cannot be; the settings stay as they were.
+        """
+        checked = _checked(settings)
+        wanted = replace(self.engine.settings, **checked)
+        _ = wanted.content_pixels, wanted.style_pixels  # a picture that cannot be read raises here
+        self._take(**checked)
         return self
 
     @property
@@ -139,7 +149,8 @@ class Studio:
         """Put the run aside, and begin another to compare it with."""
         engine = self.engine
         engine.stop()
-        self.kept = Kept(list(engine.points), engine.frames.copy(), engine.step)
+        shows = embed.alt_text(engine.settings)
+        self.kept = Kept(list(engine.points), engine.frames.copy(), engine.step, shows)
         self.reset()
         engine.note = message("kept")
         self.refresh()
@@ -188,8 +199,8 @@ class Studio:
     # Widgets
 
     def _make_stage(self) -> None:
-        self.now, self.now_note = widgets.Image(format="jpeg"), widgets.HTML()
-        self.before, self.before_note = widgets.Image(format="jpeg"), widgets.HTML()
+        self.now, self.now_note = PictureView(), widgets.HTML()
+        self.before, self.before_note = PictureView(), widgets.HTML()
         self.before_box = widgets.VBox([self.before, self.before_note])
         self.scrub = widgets.IntSlider(
             description=tool("scrub")["label"], value=1, max=1, readout=False, layout=WIDE
@@ -225,10 +236,12 @@ class Studio:
 
     def _asked(self, **wishes: Any) -> None:
         try:
-            self.engine.change(**wishes)
+            self._take(**wishes)
         except Exception as error:  # a control's wish that cannot be: say so where it was made
             self.trouble.value = _trouble(str(error), error)
-            return
+
+    def _take(self, **wishes: Any) -> None:
+        self.engine.change(**wishes)
         for shown in self.controls.values():
             shown.show(self.engine.settings)
         self.refresh()
@@ -297,13 +310,14 @@ class Studio:
         engine, step = self.engine, self._shown_step()
         newest = self._follows()
         jpeg = embed.to_jpeg(engine.picture, SHARP) if newest else engine.frames.jpeg(step)
-        words = message("picture_now", step=step)
-        self.now.value, self.now.tooltip, self.now_note.value = jpeg, words, _note(words)
+        shows, words = embed.alt_text(engine.settings), message("picture_now", step=step)
+        self.now.show(jpeg, f"{shows} {words}")
+        self.now_note.value = _note(words)
         self.before_box.layout.display = "flex" if self.kept else "none"
         if self.kept:
             beside = self.kept.frames.nearest(min(step, self.kept.step) if step else self.kept.step)
             words = message("picture_kept", step=beside)
-            self.before.value, self.before.tooltip = self.kept.frames.jpeg(beside), words
+            self.before.show(self.kept.frames.jpeg(beside), f"{self.kept.shows} {words}")
             self.before_note.value = _note(words)
 
     def _move_scrub(self, end: int) -> None:
@@ -352,6 +366,12 @@ class Studio:
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings given in code, in the form that `Settings` keeps them in."""
+    names = [field.name for field in fields(Settings)]
+    if unknown := [f"{name}={value!r}" for name, value in settings.items() if name not in names]:
+        raise TypeError(
+            f"{', '.join(unknown)} was given; there is no such setting. "
+            f"A run can change: {', '.join(names)}."
+        )
     checked = dict(settings)
     for name, share in (("content_layers", False), ("style_layers", True)):
         if name in checked:

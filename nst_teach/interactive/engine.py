@@ -19,11 +19,17 @@ from typing import Any
 from torch import Tensor
 
 from nst_teach.images import resize
+from nst_teach.interactive.frames import Frames
+from nst_teach.interactive.settings import (
+    Settings,
+    changes,
+    same_goal,
+    same_start,
+    same_wish,
+)
+from nst_teach.interactive.words import message
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import StyleObjective
-from nst_teach.studio.frames import Frames
-from nst_teach.studio.settings import Settings, changes, pixels, same_goal, same_start, same_wish
-from nst_teach.studio.words import message
 from nst_teach.transfer import Record, Result, make_start, optimize
 
 OPEN_END = 10**9  # steps asked of `optimize`: the run itself says when a leg is over
@@ -156,10 +162,11 @@ class Engine:
             image=self.picture,
             history=list(self.history),
             steps=self.step,
-            settings=self._wishes(),
+            settings=self._wishes()
+            | {"optimizer": self._used.optimizer, "learning_rate": self._used.rate},
             stopped=self.note if self.state == "failed" else "",
-            content=pixels(self._used.content, self._used.size),
-            style=pixels(self._used.style, max(self.picture.shape[-2:])),
+            content=self._used.content_pixels,
+            style=self._used.style_pixels,
         )
 
     # A run's first moment
@@ -290,6 +297,8 @@ class Engine:
             parts[f"content {layer}"] = aim.alpha * aim.content_layers[layer] * loss
         for layer, loss in record.style.items():
             parts[f"style {layer}"] = aim.beta * aim.style_layers[layer] * loss
+        if aim.total_variation:
+            parts["total variation"] = aim.total_variation * record.total_variation
         return parts
 
     # From one leg to the next
@@ -300,7 +309,7 @@ class Engine:
         if not same_start(used, wanted):
             return self._begin_again(wanted, "another start")
         if not same_goal(used, wanted):
-            shape = pixels(wanted.content, wanted.size).shape[-2:]
+            shape = wanted.content_pixels.shape[-2:]
             if used.content is not wanted.content and shape != self.picture.shape[-2:]:
                 return self._begin_again(wanted, "the photograph has another shape")
             self._aim(wanted, shape)
@@ -343,10 +352,9 @@ class Engine:
 
 
 def _first_picture(settings: Settings, device) -> Tensor:
-    content = pixels(settings.content, settings.size)
-    style = pixels(settings.style, max(content.shape[-2:]))
     start = settings.start if isinstance(settings.start, str) else settings.start.source
-    return make_start(start, content, style, settings.seed).to(device)
+    pictures = settings.content_pixels, settings.style_pixels
+    return make_start(start, *pictures, settings.seed).to(device)
 
 
 def log_ratio(objective: StyleObjective) -> float:

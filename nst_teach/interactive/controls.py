@@ -6,7 +6,6 @@ engine's affair. Words, ranges and options come from `studio_controls.json`.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from html import escape
@@ -15,16 +14,19 @@ from typing import Any
 import ipywidgets as widgets
 
 from nst_teach import samples
-from nst_teach.images import ImageError, to_pil
+from nst_teach.images import ImageError
+from nst_teach.interactive.embed import to_jpeg
+from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.settings import Picture, Settings, pixels, sample, uploaded
+from nst_teach.interactive.words import action, control, message
 from nst_teach.networks import FeatureNetwork
-from nst_teach.studio.settings import Picture, Settings, pixels, sample, uploaded
-from nst_teach.studio.words import action, control, message
 
 Ask = Callable[..., None]
 """Called with the settings to change, by name."""
 
 WIDE = widgets.Layout(width="auto")
 THUMBNAIL = 160  # pixels: twice what is shown, for dense screens
+THUMBNAIL_QUALITY = 85  # JPEG's
 
 
 class Control:
@@ -97,7 +99,7 @@ class PictureControl(Control):
     def make(self, settings: Settings) -> list[widgets.Widget]:
         kinds = self.words["samples"]
         self.pictures = [sample(name) for kind in kinds for name in samples.names(kind)]
-        self.thumbnail = widgets.Image(format="jpeg", layout=widgets.Layout(width="72px"))
+        self.thumbnail = PictureView(layout=widgets.Layout(width="72px"))
         self.list = widgets.Dropdown(layout=WIDE)
         self.upload = widgets.FileUpload(accept="image/*", description=action("upload"))
         self.upload.layout.width = "auto"
@@ -124,10 +126,7 @@ class PictureControl(Control):
         self._draw(chosen)
 
     def _draw(self, chosen: Picture) -> None:
-        file = io.BytesIO()
-        to_pil(pixels(chosen, THUMBNAIL)).save(file, "JPEG", quality=85)
-        self.thumbnail.value = file.getvalue()
-        self.thumbnail.tooltip = chosen.alt
+        self.thumbnail.show(to_jpeg(pixels(chosen, THUMBNAIL), THUMBNAIL_QUALITY), chosen.alt)
 
     def _uploaded(self, change) -> None:
         for name, data in _files(change["new"]):

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
-from nst_teach.studio.engine import Mark, Point
-from nst_teach.studio.words import words
+from nst_teach.interactive.engine import Mark, Point
+from nst_teach.interactive.words import words
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
@@ -97,7 +98,7 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each curve: the total's that of the text, the styles' shallow to deep."""
-    colours = words()["curves"]["colours"]
+    colours: dict[str, Any] = words()["curves"]["colours"]
     styles = sorted(name for name in names if name.startswith("style"))
     chosen = {"total": "currentColor"}
     for name in names:
@@ -105,6 +106,8 @@ def _colours(names: Iterable[str]) -> dict[str, str]:
             chosen[name] = colours["content"]
         elif name.startswith("style"):
             chosen[name] = colours["style"][styles.index(name) % len(colours["style"])]
+        elif name != "total":
+            chosen[name] = colours["total_variation"]
     return chosen
 
 

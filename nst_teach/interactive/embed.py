@@ -10,9 +10,9 @@ from html import escape
 from torch import Tensor
 
 from nst_teach.images import to_pil
+from nst_teach.interactive.settings import Picture, Settings, option_label
+from nst_teach.interactive.words import message
 from nst_teach.networks import DEFAULT_NETWORK, FeatureNetwork
-from nst_teach.studio.settings import Picture, Settings, option_label
-from nst_teach.studio.words import message
 
 POSTER_BYTES = 15_000  # a page with three posters stays light
 QUALITIES = (88, 80, 70, 60, 50, 40, 30)  # JPEG's, from best to the least that is still pleasant
@@ -56,7 +56,8 @@ def in_reach(settings: Settings, network: FeatureNetwork) -> bool:
     """Whether the page's lab has what the run needs."""
     samples = settings.content.is_sample and settings.style.is_sample
     plain = isinstance(settings.start, str) and isinstance(settings.size, int)
-    return samples and plain and network.name == DEFAULT_NETWORK
+    usual = not settings.total_variation and settings.style_size is None  # it has no such settings
+    return samples and plain and usual and network.name == DEFAULT_NETWORK
 
 
 def attributes(settings: Settings, beta: float, controls: Iterable[str]) -> dict[str, str]:
