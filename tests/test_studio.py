@@ -566,7 +566,7 @@ def test_each_picture_has_words_that_stand_for_it(make):
     one.keep()
     assert {type(view) for view in pictures_of(one)} == {PictureView}
     for view in pictures_of(one):
-        img = BeautifulSoup(view.value, "html.parser").find("img")
+        img = BeautifulSoup(view.widget.value, "html.parser").find("img")
         assert base64.b64decode(img["src"].partition(",")[2]) == view.jpeg
         size = Image.open(io.BytesIO(view.jpeg)).size
         assert (int(img["width"]), int(img["height"])) == size
@@ -585,14 +585,14 @@ def pictures_of(one):
 def test_words_of_a_picture_are_escaped():
     view = PictureView()
     view.show(to_jpeg(torch.zeros(1, 3, 8, 8), 90), '"><script>alert(1)</script>')
-    soup = BeautifulSoup(view.value, "html.parser")
+    soup = BeautifulSoup(view.widget.value, "html.parser")
     assert not soup.find("script")
     assert soup.find("img")["alt"] == '"><script>alert(1)</script>'
 
 
 def test_a_picture_that_stays_is_not_sent_again(make):
     one, sent = make().run(1), []
-    one.now.observe(lambda change: sent.append(change), "value")
+    one.now.widget.observe(lambda change: sent.append(change), "value")
     one.refresh()
     assert not sent
 

@@ -61,7 +61,7 @@ class Control:
     def on_move(self, widget: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
         """Ask for `wish(value)` whenever the reader moves the widget."""
 
-        def moved(change) -> None:
+        def moved(change: dict[str, Any]) -> None:
             if not self._quiet:
                 self.ask(**wish(change["new"]))
 
@@ -99,7 +99,7 @@ class PictureControl(Control):
     def make(self, settings: Settings) -> list[widgets.Widget]:
         kinds = self.words["samples"]
         self.pictures = [sample(name) for kind in kinds for name in samples.names(kind)]
-        self.thumbnail = PictureView(layout=widgets.Layout(width="72px"))
+        self.thumbnail = PictureView(width="72px")
         self.list = widgets.Dropdown(layout=WIDE)
         self.upload = widgets.FileUpload(accept="image/*", description=action("upload"))
         self.upload.layout.width = "auto"
@@ -110,7 +110,7 @@ class PictureControl(Control):
         self.upload.observe(self._uploaded, "value")
         row = widgets.HBox(
             [
-                self.thumbnail,
+                self.thumbnail.widget,
                 widgets.VBox([self.list, self.upload], layout=widgets.Layout(flex="1 1 0")),
             ]
         )
@@ -128,7 +128,7 @@ class PictureControl(Control):
     def _draw(self, chosen: Picture) -> None:
         self.thumbnail.show(to_jpeg(pixels(chosen, THUMBNAIL), THUMBNAIL_QUALITY), chosen.alt)
 
-    def _uploaded(self, change) -> None:
+    def _uploaded(self, change: dict[str, Any]) -> None:
         for name, data in _files(change["new"]):
             self.take(name, data)
 

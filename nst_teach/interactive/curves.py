@@ -69,7 +69,7 @@ def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
 class Frame:
     """Where steps and losses lie on the paper."""
 
-    def __init__(self, steps: int, low: float, high: float):
+    def __init__(self, steps: int, low: int, high: int):
         self.steps, self.low, self.high = max(steps, FEWEST_STEPS), low, high
 
     @classmethod

@@ -12,10 +12,11 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nst_teach.images import resize
@@ -74,6 +75,11 @@ class Engine:
         error: the exception behind a failure, if there was one.
         listen: called after each step and each change of state, in the thread that works.
     """
+
+    note: str
+    error: Exception | None
+    _halt_at: float
+    _length: int
 
     def __init__(self, settings: Settings, network: FeatureNetwork):
         self.settings, self.network = settings, network
@@ -194,7 +200,7 @@ class Engine:
         self.state, self.note = "running", message("restarted", reason=reason)
         self._halt_at, self._length = 1 if halts else math.inf, length
 
-    def _device(self):
+    def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
     def _set_out(self, halt_after: int | None) -> None:
@@ -279,10 +285,9 @@ class Engine:
         """Keep an evaluation. A line search evaluates several times a step: its best counts."""
         self.history.append(record)
         last = self.points[-1] if self.points else None
-        again = last is not None and (last.step, last.goal) == (step, self._goal)
-        if again and record.total >= last.total:
-            return
-        if again:
+        if last and (last.step, last.goal) == (step, self._goal):
+            if record.total >= last.total:
+                return
             self.points.pop()
         self.points.append(Point(step, record.total, self._weighted(record), self._goal))
         self.step, self.picture = step, image
@@ -318,12 +323,12 @@ class Engine:
         self._used = wanted
         self._carry_memory()
 
-    def _aim(self, wanted: Settings, shape: tuple[int, int]) -> None:
+    def _aim(self, wanted: Settings, shape: Sequence[int]) -> None:
         """Another loss for the same picture; at another size, for the picture at that size."""
         self.objective = wanted.objective(self.network)
         self._goal += 1
         if shape != self.picture.shape[-2:]:
-            self.picture = resize(self.picture, tuple(shape))
+            self.picture = resize(self.picture, (shape[0], shape[1]))
             self._place = self._bare_place()
 
     def _carry_memory(self) -> None:
@@ -351,7 +356,7 @@ class Engine:
         self.state, self.note, self.error = "failed", reason, error
 
 
-def _first_picture(settings: Settings, device) -> Tensor:
+def _first_picture(settings: Settings, device: torch.device) -> Tensor:
     start = settings.start if isinstance(settings.start, str) else settings.start.source
     pictures = settings.content_pixels, settings.style_pixels
     return make_start(start, *pictures, settings.seed).to(device)

@@ -10,27 +10,28 @@ import ipywidgets as widgets
 from PIL import Image
 
 
-class PictureView(widgets.HTML):
+class PictureView:
     """A JPEG as an `<img>` with an alternative text.
 
     ipywidgets has an `Image` of its own, but no way to say what it shows: version 7 ignores its
     `tooltip`, and version 8 fails to draw one that has a tooltip and no description.
 
     Attributes:
+        widget: to be laid out.
         jpeg: the picture on the screen, as the bytes of a file.
         alt: what it shows, for those who cannot see it.
     """
 
-    def __init__(self, **options: object):
-        super().__init__(**options)
+    def __init__(self, width: str = "auto"):
+        self.widget = widgets.HTML(layout=widgets.Layout(width=width))
+        self.widget.add_class("nst-picture")
         self.jpeg, self.alt = b"", ""
-        self.add_class("nst-picture")
 
     def show(self, jpeg: bytes, alt: str) -> None:
         """Put another picture in its place; the same one again costs nothing."""
         if (jpeg, alt) != (self.jpeg, self.alt):
             self.jpeg, self.alt = jpeg, alt
-            self.value = _img(jpeg, alt)
+            self.widget.value = _img(jpeg, alt)
 
 
 def _img(jpeg: bytes, alt: str) -> str:

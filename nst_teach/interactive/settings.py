@@ -208,7 +208,7 @@ def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
 
 def option_label(name: str, value: Any) -> str:
     """What the control `name` calls `value`."""
-    labels = {option["value"]: option["label"] for option in control(name)["options"]}
+    labels: dict[Any, str] = {o["value"]: o["label"] for o in control(name)["options"]}
     return labels.get(value, str(value))
 
 

@@ -7,13 +7,14 @@ import io
 import threading
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+from torch import Tensor
 
 from nst_teach.images import save_image
 from nst_teach.interactive import curves, embed
@@ -30,7 +31,6 @@ from nst_teach.transfer import Result
 
 INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
 SHARE = 0.1  # of the time, at most, that showing a run may take from running it
-SHARP = 90  # JPEG quality of the picture on the stage
 MEBIBYTE = 2**20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STYLE_SHEET = Path(__file__).with_name("studio.css")
@@ -169,7 +169,7 @@ class Studio:
             return save_image(self.engine.picture, path)
         return save_image(_decoded(self.engine.frames.jpeg(step)), path)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Widgets for a front end that has them, a piece of a page for one that has not."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"text/plain": repr(self), "text/html": self.html(), WIDGET_VIEW: view}
@@ -201,7 +201,7 @@ class Studio:
     def _make_stage(self) -> None:
         self.now, self.now_note = PictureView(), widgets.HTML()
         self.before, self.before_note = PictureView(), widgets.HTML()
-        self.before_box = widgets.VBox([self.before, self.before_note])
+        self.before_box = widgets.VBox([self.before.widget, self.before_note])
         self.scrub = widgets.IntSlider(
             description=tool("scrub")["label"], value=1, max=1, readout=False, layout=WIDE
         )
@@ -218,7 +218,8 @@ class Studio:
         self.code_button = _button("copy", self._list)
 
     def _laid_out(self, with_tools: bool) -> widgets.Widget:
-        pictures = _row("nst-pictures", widgets.VBox([self.now, self.now_note]), self.before_box)
+        now = widgets.VBox([self.now.widget, self.now_note])
+        pictures = _row("nst-pictures", now, self.before_box)
         buttons = _row("nst-buttons", self.main_button, self.step_button, self.reset_button)
         tools = _row("nst-buttons", self.keep_button, self.save_button, self.code_button)
         parts = [pictures, self.scrub, buttons, self.status, self.trouble, self.curve]
@@ -252,7 +253,7 @@ class Studio:
         else:
             self.start()
 
-    def _scrubbed(self, change) -> None:
+    def _scrubbed(self, change: Any) -> None:
         if not self._quiet:
             self.refresh()
 
@@ -299,7 +300,7 @@ class Studio:
 
     def _follows(self) -> bool:
         """Whether the stage shows the newest picture."""
-        return self.scrub.value >= self.scrub.max
+        return bool(self.scrub.value >= self.scrub.max)
 
     def _shown_step(self) -> int:
         newest = self._follows()
@@ -309,7 +310,7 @@ class Studio:
         self._move_scrub(self.engine.step)
         engine, step = self.engine, self._shown_step()
         newest = self._follows()
-        jpeg = embed.to_jpeg(engine.picture, SHARP) if newest else engine.frames.jpeg(step)
+        jpeg = embed.to_jpeg(engine.picture) if newest else engine.frames.jpeg(step)
         shows, words = embed.alt_text(engine.settings), message("picture_now", step=step)
         self.now.show(jpeg, f"{shows} {words}")
         self.now_note.value = _note(words)
@@ -383,7 +384,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _button(name: str, press, style: str = "") -> widgets.Button:
+def _button(name: str, press: Callable[[], object], style: str = "") -> widgets.Button:
     button = widgets.Button(description=action(name), button_style=style)
     button.layout.width = "auto"
     button.on_click(lambda _: press())
@@ -419,7 +420,7 @@ def _memory() -> str:
     return message("memory", memory=psutil.Process().memory_info().rss // MEBIBYTE) + "."
 
 
-def _decoded(jpeg: bytes):
+def _decoded(jpeg: bytes) -> Tensor:
     from PIL import Image
 
     from nst_teach.images import load_image
