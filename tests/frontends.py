@@ -40,8 +40,10 @@ HEIGHT = 1000
 
 NOISE = re.compile(
     r"/lsp/status"  # JupyterLab asks for language servers, which an environment need not have
+    # Notebook 7.6 reads its shortcuts before they are there: jupyter/notebook#7862.
+    r"|reading 'schema'\)[\s\S]*notebook_core"
 )
-"""Errors on the console that are the front end's own affair."""
+"""Errors in the console and in scripts that are the front end's own affair."""
 
 
 @dataclass(frozen=True)
@@ -338,12 +340,15 @@ class Reader:
         self.tab = self.context.new_page()
         self.tab.set_default_timeout(PATIENCE * MILLISECONDS)
         self.tab.on("console", self._heard)
-        self.tab.on("pageerror", lambda error: self.faults.append(f"script error: {error}"))
+        self.tab.on("pageerror", lambda error: self._note(f"script error: {error.stack}"))
 
     def _heard(self, message: Any) -> None:
-        told = f"{message.text} ({message.location.get('url', '')})"
-        if message.type == "error" and not NOISE.search(told):
-            self.faults.append(f"console: {told}")
+        if message.type == "error":
+            self._note(f"console: {message.text} ({message.location.get('url', '')})")
+
+    def _note(self, fault: str) -> None:
+        if not NOISE.search(fault):
+            self.faults.append(fault)
 
     def open(self, name: str) -> None:
         """Open a notebook and wait until its kernel is ready."""
@@ -425,12 +430,16 @@ class StudioOnScreen:
         named = self.tab.locator(".nst-label", has_text=whole)
         return self.box.locator(".nst-control").filter(has=named)
 
-    def nudge(self, label: str, key: str, times: int = 1) -> None:
-        """Move a slider by the keyboard."""
+    def drag(self, label: str, pixels: int) -> None:
+        """Move a slider with the mouse, so many pixels to the right."""
         handle = self.control(label).locator(".noUi-handle, .ui-slider-handle").first
-        handle.focus()
-        for _ in range(times):
-            self.tab.keyboard.press(key)
+        handle.scroll_into_view_if_needed()
+        handle.hover()
+        box = handle.bounding_box()
+        middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self.tab.mouse.down()
+        self.tab.mouse.move(middle[0] + pixels, middle[1], steps=5)
+        self.tab.mouse.up()
 
     def type_into(self, label: str, number: int, value: str) -> None:
         """Type a slider's value."""

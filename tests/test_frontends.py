@@ -130,7 +130,7 @@ def test_start_and_pause(studio, reader):
 def test_moves_while_it_runs(studio, reader):
     beta = settled(studio)["beta"]
     studio.press(action("resume"))
-    studio.nudge(control("ratio")["label"], "ArrowRight", times=3)
+    studio.drag(control("ratio")["label"], pixels=20)
     studio.wait_for(re.compile(control("ratio")["mark"]))
     studio.type_into(control("layers")["label"], 4, "0")
     studio.wait_for("layers relu5_1 0")
