@@ -16,7 +16,7 @@ from nst_teach.interactive.words import words
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
 MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
-MARK_ROWS, ROW_HEIGHT = 2, 12  # labels of neighbouring marks stand on different rows
+MARK_ROWS, ROW_HEIGHT = 2, 14  # labels of neighbouring marks stand on different rows
 FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
 DECADES_SHOWN = 7  # what is further below the top says nothing any more
 MOST_TICKS = 6
