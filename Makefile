@@ -73,6 +73,15 @@ $(VENV)/.ready-%: pyproject.toml | $(BIN)/python
 	  echo "run make again. PIP_FLAGS hands options to pip."; exit 1; }
 	@touch $@
 
+# ipywidgets 7, as on Colab; everything else is taken from the environment around it.
+PACKAGES := -c "import sysconfig; print(sysconfig.get_path('purelib'))"
+$(VENV)/.ready-widgets7: $(VENV)/.ready-test
+	$(BIN)/python -m venv --clear $(VENV)/widgets7
+	$(BIN)/python $(PACKAGES) > "$$($(VENV)/widgets7/bin/python $(PACKAGES))/around.pth"
+	$(VENV)/widgets7/bin/python -m pip install --disable-pip-version-check $(PIP_FLAGS) \
+	  "ipywidgets>=7.8,<8"
+	@touch $@
+
 $(BIN)/python:
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is not."; \

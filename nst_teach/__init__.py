@@ -15,11 +15,11 @@ from nst_teach.images import (
     save_image,
     to_pil,
 )
+from nst_teach.interactive import studio
 from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Losses, StyleObjective
 from nst_teach.optimizers import one_blas_thread
-from nst_teach.studio import studio
 from nst_teach.transfer import Record, Result, TransferError, optimize, transfer
 
 __version__ = "0.1.0"

@@ -24,7 +24,7 @@ CELL = 3.0  # inches: the longer side of one picture in a row
 DPI = 110
 INK = "#3b3b3b"
 TOTAL, CONTENT = "#1f2937", "#0f766e"
-STYLES = ("#f59e0b", "#ea580c", "#dc2626", "#be185d", "#7e22ce")  # shallow to deep
+STYLES = ("#f59e0b", "#ea580c", "#dc2626", "#be185d", "#9333ea")  # shallow to deep
 FEATURE_MAP = "magma"
 
 

@@ -24,8 +24,8 @@ from conftest import ROOT
 from onnx import numpy_helper
 
 from nst_teach import StyleObjective, load_network, optimize, samples, transfer
-from nst_teach.studio import curves
-from nst_teach.studio.engine import Mark, Point
+from nst_teach.interactive import curves
+from nst_teach.interactive.engine import Mark, Point
 
 STATIC = labs.STATIC
 STUDIO = json.loads((ROOT / "nst_teach" / "studio_controls.json").read_text(encoding="utf-8"))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
+import pydoc
+import re
 import sys
 import threading
 import time
@@ -17,16 +20,29 @@ import nbformat
 import pytest
 import torch
 from bs4 import BeautifulSoup
+from conftest import ROOT
 from nbclient import NotebookClient
 from PIL import Image
 
-from nst_teach import StyleObjective, load_image, load_network, studio, to_pil, transfer
-from nst_teach.studio import curves
-from nst_teach.studio.controls import _files
-from nst_teach.studio.engine import Mark, Point
-from nst_teach.studio.frames import MOST_FRAMES, Frames
-from nst_teach.studio.settings import same_goal, same_wish, uploaded
-from nst_teach.studio.words import FILE, control, control_names, message, words
+import nst_teach
+from nst_teach import (
+    StyleObjective,
+    load_image,
+    load_network,
+    samples,
+    studio,
+    to_pil,
+    total_variation,
+    transfer,
+)
+from nst_teach.interactive import _network, curves
+from nst_teach.interactive.controls import _files
+from nst_teach.interactive.embed import to_jpeg
+from nst_teach.interactive.engine import Mark, Point
+from nst_teach.interactive.frames import MOST_FRAMES, Frames
+from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.settings import same_goal, same_wish, uploaded
+from nst_teach.interactive.words import FILE, control, control_names, message, words
 from nst_teach.transfer import Result
 
 SIZE = 32  # longer side: small, and still deep enough for relu5_1
@@ -254,6 +270,39 @@ def test_a_photograph_of_another_shape_starts_over_and_says_so(make):
     assert reason in one.status.value
 
 
+def test_total_variation_is_a_part_of_its_own(make):
+    one = make().run(2)
+    picture = one.engine.picture
+    one.change(total_variation=100.0).run(1)
+    point = next(p for p in one.engine.points if p.step == 2 and p.goal == 1)
+    assert point.parts["total variation"] == pytest.approx(
+        100 * float(total_variation(picture)), rel=1e-4
+    )
+    assert sum(point.parts.values()) == pytest.approx(point.total, rel=1e-4)
+    assert [mark.text for mark in one.engine.marks] == ["total variation 100"]
+    assert "total variation" in one.curve.value
+
+
+def test_the_style_has_a_size_of_its_own(make, network):
+    one = make(style_size=64)
+    assert one.result.style.shape[-1] == 64
+    usual = make().engine.objective.style_targets["relu1_1"]
+    assert not torch.allclose(one.engine.objective.style_targets["relu1_1"], usual)
+    one.run(2)
+    expected = transfer("chelsea", "dots", network=network, size=SIZE, style_size=64, steps=2,
+                        optimizer="adam", learning_rate=0.05, progress=False)  # fmt: skip
+    torch.testing.assert_close(one.engine.picture, expected.image, rtol=0, atol=1e-6)
+    one.change(style_size=None).run(1)
+    assert [mark.text for mark in one.engine.marks] == ["style size None"]
+
+
+def test_a_network_of_the_readers_stays_where_it_is(network):
+    copied = _network(network, "meta")
+    assert {p.device.type for p in copied.parameters()} == {"meta"}
+    assert {p.device.type for p in network.parameters()} == {"cpu"}
+    assert _network(network, "cpu") is _network(network, None) is network
+
+
 def test_another_start_starts_over(make):
     one = make().run(4)
     one.controls["start"].widget.value = "grey"
@@ -361,8 +410,6 @@ def test_a_bad_upload_is_explained_and_changes_nothing(make):
 
 
 def png(width: int = 40, height: int = 30) -> bytes:
-    import io
-
     file = io.BytesIO()
     Image.new("RGB", (width, height), (200, 40, 40)).save(file, "PNG")
     return file.getvalue()
@@ -419,11 +466,32 @@ def test_an_error_of_any_kind_is_shown_with_its_traceback(make, monkeypatch):
     assert "ZeroDivisionError" in told.find("details").get_text()
 
 
-def test_a_wish_that_cannot_be_is_explained(make):
+def test_a_move_that_cannot_be_is_explained_beside_the_picture(make):
     one = make().run(1)
-    one.change(optimizer="scipy", learning_rate=0.3)
+    one.controls["steps"].ask(optimizer="scipy", learning_rate=0.3)
     assert "takes no learning_rate" in one.trouble.value
     assert one.settings.optimizer == "adam"
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words_"),
+    [
+        ({"foo": 1}, TypeError, "foo=1 was given; .* content, style, .* style_size"),
+        ({"optimizer": "scipy", "learning_rate": 0.3}, ValueError, "takes no learning_rate"),
+        ({"beta": -1.0}, ValueError, "beta=-1.0 was given"),
+        ({"total_variation": float("nan")}, ValueError, "total_variation=nan was given"),
+        ({"content": "missing.jpg"}, ValueError, "no file 'missing.jpg'"),
+    ],
+)
+def test_a_change_from_code_that_cannot_be_raises_and_changes_nothing(
+    make, settings, error, words_
+):
+    one = make().run(1)
+    before = one.settings
+    with pytest.raises(error, match=words_):
+        one.change(**settings)
+    assert one.settings is before
+    assert one.trouble.value == ""
 
 
 @pytest.mark.parametrize(
@@ -443,8 +511,8 @@ def test_input_that_cannot_be_used(make, options, error, words_):
 
 
 def test_without_ipywidgets_the_error_names_the_extra(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("nst_teach.studio.")]:
-        if name.endswith((".view", ".controls")):
+    for name in [name for name in sys.modules if name.startswith("nst_teach.interactive.")]:
+        if name.endswith((".view", ".controls", ".pictures")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
     with pytest.raises(ImportError, match=r"pip install 'nst-teach\[book\]'"):
@@ -491,17 +559,67 @@ def test_only_the_controls_asked_for_are_shown(make):
     assert 'data-controls="start ratio"' in one.html()
 
 
+# Pictures and their words
+
+
+def test_each_picture_has_words_that_stand_for_it(make):
+    one = make(content="coffee").run(1)
+    one.keep()
+    assert {type(view) for view in pictures_of(one)} == {PictureView}
+    for view in pictures_of(one):
+        img = BeautifulSoup(view.widget.value, "html.parser").find("img")
+        assert base64.b64decode(img["src"].partition(",")[2]) == view.jpeg
+        size = Image.open(io.BytesIO(view.jpeg)).size
+        assert (int(img["width"]), int(img["height"])) == size
+        assert img["alt"] == view.alt
+    assert samples.get("coffee").alt == one.controls["content"].thumbnail.alt
+    assert message("picture_now", step=0) in one.now.alt
+    assert samples.get("dots").alt in one.now.alt
+    assert message("picture_kept", step=1) in one.before.alt
+
+
+def pictures_of(one):
+    thumbnails = [one.controls[name].thumbnail for name in ("content", "style")]
+    return [one.now, one.before, *thumbnails]
+
+
+def test_words_of_a_picture_are_escaped():
+    view = PictureView()
+    view.show(to_jpeg(torch.zeros(1, 3, 8, 8), 90), '"><script>alert(1)</script>')
+    soup = BeautifulSoup(view.widget.value, "html.parser")
+    assert not soup.find("script")
+    assert soup.find("img")["alt"] == '"><script>alert(1)</script>'
+
+
+def test_a_picture_that_stays_is_not_sent_again(make):
+    one, sent = make().run(1), []
+    one.now.widget.observe(lambda change: sent.append(change), "value")
+    one.refresh()
+    assert not sent
+
+
+def test_every_name_in_the_documentation_can_be_imported():
+    assert nst_teach.studio is studio
+    assert nst_teach.interactive.control_names() == control_names()
+    for name in re.findall(r"nst_teach\.interactive[.\w]*", api_page() + studio.__doc__):
+        assert pydoc.locate(name) is not None, name
+
+
+def api_page() -> str:
+    return (ROOT / "book" / "src" / "api.md").read_text(encoding="utf-8")
+
+
 # Scrub, compare, save, copy
 
 
 def test_scrubbing_shows_the_frame_of_that_step(make):
     one = make().run(4)
-    newest = one.now.value
+    newest = one.now.jpeg
     one.scrub.value = 2
-    assert one.now.value == one.engine.frames.jpeg(2) != newest
+    assert one.now.jpeg == one.engine.frames.jpeg(2) != newest
     assert message("picture_now", step=2) in one.now_note.value
     one.scrub.value = one.scrub.max
-    assert one.now.value == newest
+    assert one.now.jpeg == newest
 
 
 def test_at_its_end_the_slider_follows_the_run(make):
@@ -563,13 +681,14 @@ def test_save_takes_the_frame_on_the_stage(make, tmp_path, monkeypatch):
 def test_the_code_runs_and_makes_the_same_picture(make, tmp_path, monkeypatch, optimizer):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NST_TEACH_PROGRESS", "0")
-    one = make(optimizer=optimizer, start="grey", seed=2, style_layers={"relu1_1": 0.7}).run(3)
+    one = make(
+        optimizer=optimizer, start="grey", seed=2, style_layers={"relu1_1": 0.7},
+        total_variation=1.0, style_size=48,
+    ).run(3)  # fmt: skip
     scope: dict = {}
     exec(one.code, scope)
     made: Result = scope["result"]
-    assert made.settings == one.result.settings | {
-        "optimizer": optimizer, "learning_rate": one.settings.rate,
-    }  # fmt: skip
+    assert made.settings == one.result.settings
     assert torch.equal(made.image, one.engine.picture)
     assert (tmp_path / "result.png").exists()
 
@@ -667,6 +786,7 @@ def test_the_poster_is_small_and_shows_the_run(make):
 
 
 def test_a_run_that_the_lab_cannot_repeat_is_a_still(make, network):
+    assert figure_of(make(total_variation=1.0))["class"] == ["nst-lab-still"]
     own = make(content=load_image("coffee", size=SIZE))
     assert figure_of(own)["class"] == ["nst-lab-still"]
     assert message("poster_hint") not in own.html()

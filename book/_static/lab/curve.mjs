@@ -1,5 +1,5 @@
 /**
- * The loss curves as SVG text: drawn as the studio draws them (nst_teach/studio/curves.py), in the
+ * The loss curves as SVG text: drawn as the studio draws them (nst_teach/interactive/curves.py), in the
  * colour of the text around, so that they suit a light and a dark page.
  *
  * @module curve
@@ -20,7 +20,7 @@ import { fill } from "./words.mjs";
 const [WIDTH, HEIGHT] = [460, 260];
 const [LEFT, RIGHT, TOP, BOTTOM] = [34, 10, 48, 32];
 const MOST_POINTS = 240; // of a curve: more cannot be told apart
-const [MARK_ROWS, ROW_HEIGHT] = [2, 12]; // labels of neighbouring marks stand on different rows
+const [MARK_ROWS, ROW_HEIGHT] = [2, 14]; // labels of neighbouring marks stand on different rows
 const FEWEST_STEPS = 10; // the axis begins no shorter, so that the first steps do not jump about
 const DECADES_SHOWN = 7; // what is further below the top says nothing any more
 const MOST_TICKS = 6;

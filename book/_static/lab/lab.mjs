@@ -1,7 +1,7 @@
 /**
  * The lab: style transfer in the page, on the reader's machine.
  *
- * It wakes up each `<figure class="nst-lab">` (nst_teach/studio/embed.py writes them, and tells
+ * It wakes up each `<figure class="nst-lab">` (nst_teach/interactive/embed.py writes them, and tells
  * what the `data-` attributes mean). Nothing heavy is loaded before Start is pressed.
  *
  * @module lab

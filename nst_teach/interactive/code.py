@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from nst_teach.interactive.engine import Mark
+from nst_teach.interactive.settings import Picture, Settings
 from nst_teach.networks import DEFAULT_NETWORK, FeatureNetwork
-from nst_teach.studio.engine import Mark
-from nst_teach.studio.settings import Picture, Settings
 
 
 def transfer_call(
@@ -33,11 +33,13 @@ def transfer_call(
         "style_layers": _layers(settings.style_layers),
         "alpha": f"{settings.alpha!r}",
         "beta": f"{beta!r}",
+        "total_variation": repr(settings.total_variation) if settings.total_variation else None,
         "start": _start(settings.start),
         "optimizer": _text(settings.optimizer),
         "learning_rate": None if settings.rate is None else repr(settings.rate),
         "steps": repr(steps),
         "size": repr(settings.size),
+        "style_size": None if settings.style_size is None else repr(settings.style_size),
         "seed": repr(settings.seed),
     }
     lines = [f"    {name}={value}," for name, value in arguments.items() if value is not None]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from nst_teach.studio.embed import to_jpeg
+from nst_teach.interactive.embed import to_jpeg
 
-MOST_FRAMES = 120  # about 2 MB of JPEGs at 192 pixels
-QUALITY = 92  # no block shows when the frame is enlarged
+MOST_FRAMES = 120  # about 6 MB of JPEGs at 192 pixels
 
 
 class Frames:
     """JPEGs by step. When there are too many, every second one goes, and from then on only."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._frames: dict[int, bytes] = {}
         self._stride = 1
 
@@ -21,7 +20,7 @@ class Frames:
         """Keep the picture `(1, 3, H, W)` of this step, if it is one of those to keep."""
         if step % self._stride:
             return
-        self._frames[step] = to_jpeg(image, QUALITY)
+        self._frames[step] = to_jpeg(image)
         if len(self._frames) > MOST_FRAMES:
             self._stride *= 2
             kept = {s: jpeg for s, jpeg in self._frames.items() if s % self._stride == 0}

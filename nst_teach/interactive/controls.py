@@ -6,7 +6,6 @@ engine's affair. Words, ranges and options come from `studio_controls.json`.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 from html import escape
@@ -15,16 +14,19 @@ from typing import Any
 import ipywidgets as widgets
 
 from nst_teach import samples
-from nst_teach.images import ImageError, to_pil
+from nst_teach.images import ImageError
+from nst_teach.interactive.embed import to_jpeg
+from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.settings import Picture, Settings, pixels, sample, uploaded
+from nst_teach.interactive.words import action, control, message
 from nst_teach.networks import FeatureNetwork
-from nst_teach.studio.settings import Picture, Settings, pixels, sample, uploaded
-from nst_teach.studio.words import action, control, message
 
 Ask = Callable[..., None]
 """Called with the settings to change, by name."""
 
 WIDE = widgets.Layout(width="auto")
 THUMBNAIL = 160  # pixels: twice what is shown, for dense screens
+THUMBNAIL_QUALITY = 85  # JPEG's
 
 
 class Control:
@@ -59,7 +61,7 @@ class Control:
     def on_move(self, widget: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
         """Ask for `wish(value)` whenever the reader moves the widget."""
 
-        def moved(change) -> None:
+        def moved(change: dict[str, Any]) -> None:
             if not self._quiet:
                 self.ask(**wish(change["new"]))
 
@@ -97,7 +99,7 @@ class PictureControl(Control):
     def make(self, settings: Settings) -> list[widgets.Widget]:
         kinds = self.words["samples"]
         self.pictures = [sample(name) for kind in kinds for name in samples.names(kind)]
-        self.thumbnail = widgets.Image(format="jpeg", layout=widgets.Layout(width="72px"))
+        self.thumbnail = PictureView(width="72px")
         self.list = widgets.Dropdown(layout=WIDE)
         self.upload = widgets.FileUpload(accept="image/*", description=action("upload"))
         self.upload.layout.width = "auto"
@@ -108,7 +110,7 @@ class PictureControl(Control):
         self.upload.observe(self._uploaded, "value")
         row = widgets.HBox(
             [
-                self.thumbnail,
+                self.thumbnail.widget,
                 widgets.VBox([self.list, self.upload], layout=widgets.Layout(flex="1 1 0")),
             ]
         )
@@ -124,12 +126,9 @@ class PictureControl(Control):
         self._draw(chosen)
 
     def _draw(self, chosen: Picture) -> None:
-        file = io.BytesIO()
-        to_pil(pixels(chosen, THUMBNAIL)).save(file, "JPEG", quality=85)
-        self.thumbnail.value = file.getvalue()
-        self.thumbnail.tooltip = chosen.alt
+        self.thumbnail.show(to_jpeg(pixels(chosen, THUMBNAIL), THUMBNAIL_QUALITY), chosen.alt)
 
-    def _uploaded(self, change) -> None:
+    def _uploaded(self, change: dict[str, Any]) -> None:
         for name, data in _files(change["new"]):
             self.take(name, data)
 

@@ -13,12 +13,19 @@ FILE = Path(__file__).parents[1] / "studio_controls.json"
 @cache
 def words() -> dict[str, Any]:
     """All of `studio_controls.json`: controls, tools, actions, curves and messages."""
-    return json.loads(FILE.read_text(encoding="utf-8"))
+    read: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return read
 
 
 def control(name: str) -> dict[str, Any]:
     """The label, range, options, default and help of one control."""
-    return next(c for c in words()["controls"] if c["name"] == name)
+    return _named("controls", name)
+
+
+def mark(name: str) -> str:
+    """The word beside the curve where this setting was moved; some have no control."""
+    marks: dict[str, str] = words()["marks"]
+    return marks.get(name) or control(name)["mark"]
 
 
 def control_names() -> tuple[str, ...]:
@@ -42,14 +49,21 @@ def check_controls(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def action(name: str, **values: Any) -> str:
     """What a button says."""
-    return words()["actions"][name].format(**values)
+    text: str = words()["actions"][name]
+    return text.format(**values)
 
 
 def message(name: str, **values: Any) -> str:
     """A sentence for the reader, with `values` filled in."""
-    return words()["messages"][name].format(**values)
+    text: str = words()["messages"][name]
+    return text.format(**values)
 
 
-def tool(name: str) -> dict[str, str]:
+def tool(name: str) -> dict[str, Any]:
     """The label and help of one tool."""
-    return next(t for t in words()["tools"] if t["name"] == name)
+    return _named("tools", name)
+
+
+def _named(part: str, name: str) -> dict[str, Any]:
+    entries: list[dict[str, Any]] = words()[part]
+    return next(entry for entry in entries if entry["name"] == name)

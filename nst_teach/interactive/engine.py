@@ -12,18 +12,25 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nst_teach.images import resize
+from nst_teach.interactive.frames import Frames
+from nst_teach.interactive.settings import (
+    Settings,
+    changes,
+    same_goal,
+    same_start,
+    same_wish,
+)
+from nst_teach.interactive.words import message
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import StyleObjective
-from nst_teach.studio.frames import Frames
-from nst_teach.studio.settings import Settings, changes, pixels, same_goal, same_start, same_wish
-from nst_teach.studio.words import message
 from nst_teach.transfer import Record, Result, make_start, optimize
 
 OPEN_END = 10**9  # steps asked of `optimize`: the run itself says when a leg is over
@@ -68,6 +75,11 @@ class Engine:
         error: the exception behind a failure, if there was one.
         listen: called after each step and each change of state, in the thread that works.
     """
+
+    note: str
+    error: Exception | None
+    _halt_at: float
+    _length: int
 
     def __init__(self, settings: Settings, network: FeatureNetwork):
         self.settings, self.network = settings, network
@@ -156,10 +168,11 @@ class Engine:
             image=self.picture,
             history=list(self.history),
             steps=self.step,
-            settings=self._wishes(),
+            settings=self._wishes()
+            | {"optimizer": self._used.optimizer, "learning_rate": self._used.rate},
             stopped=self.note if self.state == "failed" else "",
-            content=pixels(self._used.content, self._used.size),
-            style=pixels(self._used.style, max(self.picture.shape[-2:])),
+            content=self._used.content_pixels,
+            style=self._used.style_pixels,
         )
 
     # A run's first moment
@@ -187,7 +200,7 @@ class Engine:
         self.state, self.note = "running", message("restarted", reason=reason)
         self._halt_at, self._length = 1 if halts else math.inf, length
 
-    def _device(self):
+    def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
     def _set_out(self, halt_after: int | None) -> None:
@@ -272,10 +285,9 @@ class Engine:
         """Keep an evaluation. A line search evaluates several times a step: its best counts."""
         self.history.append(record)
         last = self.points[-1] if self.points else None
-        again = last is not None and (last.step, last.goal) == (step, self._goal)
-        if again and record.total >= last.total:
-            return
-        if again:
+        if last and (last.step, last.goal) == (step, self._goal):
+            if record.total >= last.total:
+                return
             self.points.pop()
         self.points.append(Point(step, record.total, self._weighted(record), self._goal))
         self.step, self.picture = step, image
@@ -290,6 +302,8 @@ class Engine:
             parts[f"content {layer}"] = aim.alpha * aim.content_layers[layer] * loss
         for layer, loss in record.style.items():
             parts[f"style {layer}"] = aim.beta * aim.style_layers[layer] * loss
+        if aim.total_variation:
+            parts["total variation"] = aim.total_variation * record.total_variation
         return parts
 
     # From one leg to the next
@@ -300,7 +314,7 @@ class Engine:
         if not same_start(used, wanted):
             return self._begin_again(wanted, "another start")
         if not same_goal(used, wanted):
-            shape = pixels(wanted.content, wanted.size).shape[-2:]
+            shape = wanted.content_pixels.shape[-2:]
             if used.content is not wanted.content and shape != self.picture.shape[-2:]:
                 return self._begin_again(wanted, "the photograph has another shape")
             self._aim(wanted, shape)
@@ -309,12 +323,12 @@ class Engine:
         self._used = wanted
         self._carry_memory()
 
-    def _aim(self, wanted: Settings, shape: tuple[int, int]) -> None:
+    def _aim(self, wanted: Settings, shape: Sequence[int]) -> None:
         """Another loss for the same picture; at another size, for the picture at that size."""
         self.objective = wanted.objective(self.network)
         self._goal += 1
         if shape != self.picture.shape[-2:]:
-            self.picture = resize(self.picture, tuple(shape))
+            self.picture = resize(self.picture, (shape[0], shape[1]))
             self._place = self._bare_place()
 
     def _carry_memory(self) -> None:
@@ -342,11 +356,10 @@ class Engine:
         self.state, self.note, self.error = "failed", reason, error
 
 
-def _first_picture(settings: Settings, device) -> Tensor:
-    content = pixels(settings.content, settings.size)
-    style = pixels(settings.style, max(content.shape[-2:]))
+def _first_picture(settings: Settings, device: torch.device) -> Tensor:
     start = settings.start if isinstance(settings.start, str) else settings.start.source
-    return make_start(start, content, style, settings.seed).to(device)
+    pictures = settings.content_pixels, settings.style_pixels
+    return make_start(start, *pictures, settings.seed).to(device)
 
 
 def log_ratio(objective: StyleObjective) -> float:

@@ -7,29 +7,30 @@ import io
 import threading
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
+from torch import Tensor
 
 from nst_teach.images import save_image
+from nst_teach.interactive import curves, embed
+from nst_teach.interactive.code import transfer_call
+from nst_teach.interactive.controls import CONTROLS
+from nst_teach.interactive.engine import Engine, Point, take_over
+from nst_teach.interactive.frames import Frames
+from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.settings import Settings, picture, start_of
+from nst_teach.interactive.words import action, control_names, message, tool
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
-from nst_teach.studio import curves, embed
-from nst_teach.studio.code import transfer_call
-from nst_teach.studio.controls import CONTROLS
-from nst_teach.studio.engine import Engine, Point, take_over
-from nst_teach.studio.frames import Frames
-from nst_teach.studio.settings import Settings, picture, start_of
-from nst_teach.studio.words import action, control_names, message, tool
 from nst_teach.transfer import Result
 
 INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
 SHARE = 0.1  # of the time, at most, that showing a run may take from running it
-SHARP = 90  # JPEG quality of the picture on the stage
 MEBIBYTE = 2**20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STYLE_SHEET = Path(__file__).with_name("studio.css")
@@ -43,6 +44,7 @@ class Kept:
     points: Sequence[Point]
     frames: Frames
     step: int
+    shows: str
 
 
 class Studio:
@@ -109,8 +111,16 @@ class Studio:
         self.refresh()
 
     def change(self, **settings: Any) -> Studio:
-        """Move controls from code, by the names of `nst_teach.studio`; holds from the next step."""
-        self._asked(**_checked(settings))
+        """Move controls from code, by the names of `nst_teach.studio`; holds from the next step.
+
+        Raises:
+            TypeError: there is no setting of that name.
+            ImageError, ValueError: a value that cannot be; the settings stay as they were.
+        """
+        checked = _checked(settings)
+        wanted = replace(self.engine.settings, **checked)
+        _ = wanted.content_pixels, wanted.style_pixels  # a picture that cannot be read raises here
+        self._take(**checked)
         return self
 
     @property
@@ -139,7 +149,8 @@ class Studio:
         """Put the run aside, and begin another to compare it with."""
         engine = self.engine
         engine.stop()
-        self.kept = Kept(list(engine.points), engine.frames.copy(), engine.step)
+        shows = embed.alt_text(engine.settings)
+        self.kept = Kept(list(engine.points), engine.frames.copy(), engine.step, shows)
         self.reset()
         engine.note = message("kept")
         self.refresh()
@@ -158,7 +169,7 @@ class Studio:
             return save_image(self.engine.picture, path)
         return save_image(_decoded(self.engine.frames.jpeg(step)), path)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, Any]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         """Widgets for a front end that has them, a piece of a page for one that has not."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"text/plain": repr(self), "text/html": self.html(), WIDGET_VIEW: view}
@@ -189,9 +200,9 @@ class Studio:
     # Widgets
 
     def _make_stage(self) -> None:
-        self.now, self.now_note = widgets.Image(format="jpeg"), widgets.HTML()
-        self.before, self.before_note = widgets.Image(format="jpeg"), widgets.HTML()
-        self.before_box = widgets.VBox([self.before, self.before_note])
+        self.now, self.now_note = PictureView(), widgets.HTML()
+        self.before, self.before_note = PictureView(), widgets.HTML()
+        self.before_box = widgets.VBox([self.before.widget, self.before_note])
         self.scrub = widgets.IntSlider(
             description=tool("scrub")["label"], value=1, max=1, readout=False, layout=WIDE
         )
@@ -208,7 +219,8 @@ class Studio:
         self.code_button = _button("copy", self._list)
 
     def _laid_out(self, with_tools: bool) -> widgets.Widget:
-        pictures = _row("nst-pictures", widgets.VBox([self.now, self.now_note]), self.before_box)
+        now = widgets.VBox([self.now.widget, self.now_note])
+        pictures = _row("nst-pictures", now, self.before_box)
         buttons = _row("nst-buttons", self.main_button, self.step_button, self.reset_button)
         tools = _row("nst-buttons", self.keep_button, self.save_button, self.code_button)
         parts = [pictures, self.scrub, buttons, self.status, self.trouble, self.curve]
@@ -226,10 +238,12 @@ class Studio:
 
     def _asked(self, **wishes: Any) -> None:
         try:
-            self.engine.change(**wishes)
+            self._take(**wishes)
         except Exception as error:  # a control's wish that cannot be: say so where it was made
             self.trouble.value = _trouble(str(error), error)
-            return
+
+    def _take(self, **wishes: Any) -> None:
+        self.engine.change(**wishes)
         for shown in self.controls.values():
             shown.show(self.engine.settings)
         self.refresh()
@@ -240,7 +254,7 @@ class Studio:
         else:
             self.start()
 
-    def _scrubbed(self, change) -> None:
+    def _scrubbed(self, change: Any) -> None:
         if not self._quiet:
             self.refresh()
 
@@ -287,7 +301,7 @@ class Studio:
 
     def _follows(self) -> bool:
         """Whether the stage shows the newest picture."""
-        return self.scrub.value >= self.scrub.max
+        return bool(self.scrub.value >= self.scrub.max)
 
     def _shown_step(self) -> int:
         newest = self._follows()
@@ -297,14 +311,15 @@ class Studio:
         self._move_scrub(self.engine.step)
         engine, step = self.engine, self._shown_step()
         newest = self._follows()
-        jpeg = embed.to_jpeg(engine.picture, SHARP) if newest else engine.frames.jpeg(step)
-        words = message("picture_now", step=step)
-        self.now.value, self.now.tooltip, self.now_note.value = jpeg, words, _note(words)
+        jpeg = embed.to_jpeg(engine.picture) if newest else engine.frames.jpeg(step)
+        shows, words = embed.alt_text(engine.settings), message("picture_now", step=step)
+        self.now.show(jpeg, f"{shows} {words}")
+        self.now_note.value = _note(words)
         self.before_box.layout.display = "flex" if self.kept else "none"
         if self.kept:
             beside = self.kept.frames.nearest(min(step, self.kept.step) if step else self.kept.step)
             words = message("picture_kept", step=beside)
-            self.before.value, self.before.tooltip = self.kept.frames.jpeg(beside), words
+            self.before.show(self.kept.frames.jpeg(beside), f"{self.kept.shows} {words}")
             self.before_note.value = _note(words)
 
     def _move_scrub(self, end: int) -> None:
@@ -353,6 +368,12 @@ class Studio:
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     """Settings given in code, in the form that `Settings` keeps them in."""
+    names = [field.name for field in fields(Settings)]
+    if unknown := [f"{name}={value!r}" for name, value in settings.items() if name not in names]:
+        raise TypeError(
+            f"{', '.join(unknown)} was given; there is no such setting. "
+            f"A run can change: {', '.join(names)}."
+        )
     checked = dict(settings)
     for name, share in (("content_layers", False), ("style_layers", True)):
         if name in checked:
@@ -364,7 +385,7 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _button(name: str, press, style: str = "") -> widgets.Button:
+def _button(name: str, press: Callable[[], object], style: str = "") -> widgets.Button:
     button = widgets.Button(description=action(name), button_style=style)
     button.layout.width = "auto"
     button.on_click(lambda _: press())
@@ -400,7 +421,7 @@ def _memory() -> str:
     return message("memory", memory=psutil.Process().memory_info().rss // MEBIBYTE) + "."
 
 
-def _decoded(jpeg: bytes):
+def _decoded(jpeg: bytes) -> Tensor:
     from PIL import Image
 
     from nst_teach.images import load_image

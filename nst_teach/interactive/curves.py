@@ -9,15 +9,16 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Any
 
-from nst_teach.studio.engine import Mark, Point
-from nst_teach.studio.words import words
+from nst_teach.interactive.engine import Mark, Point
+from nst_teach.interactive.words import words
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
 MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
 TRAVELLING_POINTS = 40  # of a curve inside a page; up to twice as many are kept
-MARK_ROWS, ROW_HEIGHT = 2, 12  # labels of neighbouring marks stand on different rows
+MARK_ROWS, ROW_HEIGHT = 2, 14  # labels of neighbouring marks stand on different rows
 FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
 DECADES_SHOWN = 7  # what is further below the top says nothing any more
 MOST_TICKS = 6
@@ -96,7 +97,7 @@ def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
 class Frame:
     """Where steps and losses lie on the paper."""
 
-    def __init__(self, steps: int, low: float, high: float):
+    def __init__(self, steps: int, low: int, high: int):
         self.steps, self.low, self.high = max(steps, FEWEST_STEPS), low, high
 
     @classmethod
@@ -125,7 +126,7 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
     """A colour for each curve: the total's that of the text, the styles' shallow to deep."""
-    colours = words()["curves"]["colours"]
+    colours: dict[str, Any] = words()["curves"]["colours"]
     styles = sorted(name for name in names if name.startswith("style"))
     chosen = {"total": "currentColor"}
     for name in names:
@@ -133,6 +134,8 @@ def _colours(names: Iterable[str]) -> dict[str, str]:
             chosen[name] = colours["content"]
         elif name.startswith("style"):
             chosen[name] = colours["style"][styles.index(name) % len(colours["style"])]
+        elif name != "total":
+            chosen[name] = colours["total_variation"]
     return chosen
 
 

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from nst_teach import samples
 from nst_teach.images import ImageError, ImageSource, Size, load_image, to_pil
+from nst_teach.interactive.words import control, mark
 from nst_teach.networks import FeatureNetwork
-from nst_teach.objective import StyleObjective
+from nst_teach.objective import StyleObjective, layer_weights
 from nst_teach.optimizers import make_optimizer
-from nst_teach.studio.words import control
 from nst_teach.transfer import STARTS
 
 LEARNING_RATE = control("learning_rate")["default"]  # for Adam: quicker than TensorFlow's 0.02
@@ -117,11 +117,16 @@ class Settings:
     steps: int
     size: Size
     seed: int
+    total_variation: float = 0.0
+    style_size: Size | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         make_optimizer(self.optimizer, torch.zeros(1, requires_grad=True), self.rate)  # it checks
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"steps={self.steps!r} was given; expected a whole number above 0.")
+        weights = {"alpha": self.alpha, "total_variation": self.total_variation}
+        weights |= {} if self.beta is None else {"beta": self.beta}
+        layer_weights(weights, share=False)  # it checks: a weight is finite, and 0 or more
 
     @property
     def rate(self) -> float | None:
@@ -129,18 +134,29 @@ class Settings:
         default = LEARNING_RATE if self.optimizer == "adam" else None
         return default if self.learning_rate is None else self.learning_rate
 
+    @property
+    def content_pixels(self) -> Tensor:
+        """The photograph at the run's size, `(1, 3, H, W)`, RGB in [0, 1]."""
+        return pixels(self.content, self.size)
+
+    @property
+    def style_pixels(self) -> Tensor:
+        """The style picture, `(1, 3, H, W)`, RGB in [0, 1]; by default as long as that."""
+        longer = max(self.content_pixels.shape[-2:])
+        return pixels(self.style, longer if self.style_size is None else self.style_size)
+
     def objective(self, network: FeatureNetwork) -> StyleObjective:
         """The loss that these settings ask for. Layers of weight 0 cost nothing."""
-        content = pixels(self.content, self.size)
         device = next(network.parameters()).device
         return StyleObjective(
-            content.to(device),
-            pixels(self.style, max(content.shape[-2:])).to(device),
+            self.content_pixels.to(device),
+            self.style_pixels.to(device),
             network,
             content_layers=_audible(self.content_layers),
             style_layers=_audible(self.style_layers),
             alpha=self.alpha,
             beta=self.beta,
+            total_variation=self.total_variation,
         )
 
 
@@ -183,12 +199,16 @@ def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
         moved.append(("learning_rate", f"{math.log10(after.rate):.1f}"))
     if before.size != after.size:
         moved.append(("size", f"{after.size}"))
-    return [f"{control(name)['mark']} {value}" for name, value in moved]
+    if before.total_variation != after.total_variation:
+        moved.append(("total_variation", f"{after.total_variation:g}"))
+    if before.style_size != after.style_size:
+        moved.append(("style_size", f"{after.style_size}"))
+    return [f"{mark(name)} {value}" for name, value in moved]
 
 
 def option_label(name: str, value: Any) -> str:
     """What the control `name` calls `value`."""
-    labels = {option["value"]: option["label"] for option in control(name)["options"]}
+    labels: dict[Any, str] = {o["value"]: o["label"] for o in control(name)["options"]}
     return labels.get(value, str(value))
 
 
