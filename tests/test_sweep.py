@@ -27,7 +27,7 @@ def cell_with(text: str) -> str:
 def chapter() -> dict:
     """What the chapter defines in the cells that choose the pictures, `paint` and `sweep`."""
     namespace = {"__name__": "__main__"}  # as in a notebook
-    for text in ("PHOTO, PHOTO_SIZE =", "def paint(", "def sweep("):
+    for text in ("PHOTO, PHOTO_SIZE =", "def equal_shares(", "def paint(", "def sweep("):
         code = compile(cell_with(text), f"<{CHAPTER.name}: {text}>", "exec", dont_inherit=True)
         exec(code, namespace)
     return namespace
