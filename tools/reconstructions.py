@@ -39,11 +39,11 @@ BLUR = 5  # pixels: what this blur takes away is "fine detail"
 
 LAYERS = ("relu3_1", "relu4_2", "relu5_1")
 SEEDS = (1, 2)  # two noises: where they end apart, the layer has not settled the picture
-SMOOTHED = ("relu4_2", "relu5_1")
+SMOOTHED = ("relu5_1",)
 SMOOTHNESS = 0.3  # weight of the total variation, relative to ½ Σ P²
 STEPS = (80, 300, 1000)  # when the run is measured; the last ends it
 QUALITY = 88
-GAP, LABEL = 6, 22  # pixels between pictures, and for a line of text
+GAP, LABEL = 6, 30  # pixels between pictures, and for a line of text
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def sheet(titles: list[str], rows: list[list[Image.Image | None]]) -> Image.Imag
         (left + len(titles) * (width + GAP), LABEL + len(rows) * (height + GAP)),
         "white",
     )
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(21)
     for column, title in enumerate(titles):
         middle = left + column * (width + GAP) + width // 2
         draw.text((middle, LABEL // 2), title, "black", font, anchor="mm")
