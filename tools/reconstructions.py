@@ -37,7 +37,7 @@ PHOTO, SIZE = "chelsea", 192
 NETWORK, OPTIMIZER = "petite", "scipy"
 BLUR = 5  # pixels: what this blur takes away is "fine detail"
 
-LAYERS = ("relu3_1", "relu4_2", "relu5_1")
+LAYERS = ("relu3_1", "relu5_1")
 SEEDS = (1, 2)  # two noises: where they end apart, the layer has not settled the picture
 SMOOTHED = ("relu5_1",)
 SMOOTHNESS = 0.3  # weight of the total variation, relative to ½ Σ P²
