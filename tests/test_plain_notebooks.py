@@ -50,7 +50,9 @@ LEFTOVERS = {
 NOT_SHOWN = ("script", "style", "iframe", "svg", "object", "form")
 """Elements that front ends take out."""
 
-PNG = b"\x89PNG\r\n\x1a\n"
+PICTURES = {"data:image/png": b"\x89PNG\r\n\x1a\n", "data:image/jpeg": b"\xff\xd8\xff"}
+"""The kinds of pictures that all front ends show within the text, and how their bytes begin."""
+
 FIGURE = re.compile(r"Fig\.\s(\d+(?:\.\d+)?)")
 
 
@@ -102,9 +104,9 @@ def faults_of_pictures(page: BeautifulSoup) -> Iterator[str]:
         kind, _, code = picture["src"].partition(";base64,")
         if not picture.get("alt", "").strip():
             yield f"picture without an alternative text: {kind[:40]}"
-        if kind != "data:image/png":  # the one kind that all front ends show
+        if kind not in PICTURES:
             yield f"picture elsewhere: {kind[:40]}"
-        elif not base64.b64decode(code).startswith(PNG):
+        elif not base64.b64decode(code).startswith(PICTURES[kind]):
             yield "picture is broken"
 
 
@@ -345,6 +347,7 @@ REFUSED = {
     "a footnote": "text[^a]\n\n[^a]: note",
     "a label on a formula": "$$\nx\n$$ (eq-x)",
     "no alternative text": ":::{figure} a.svg\n:::",
+    "there is no picture gone.jpg": ":::{figure} gone.jpg\n:alt: Words.\n:::",
     "there is no picture gone.svg": ":::{figure} gone.svg\n:alt: Words.\n:::",
 }
 
@@ -368,6 +371,21 @@ def test_diagram_is_kept_in_the_notebook_under_its_number(page):
     assert list(faults_of_pictures(shown)) == []
     assert [p.get_text() for p in shown.find_all("p")] == ["a", "", "Fig. 3.1. Words.", "b"]
     assert text.index("**Fig. 3.1.** Words.") < text.index("data:image")  # bytes come last
+
+
+@pytest.mark.parametrize("kind", [".png", ".jpg"])
+def test_other_pictures_are_kept_as_they_are(kind, tmp_path):
+    file = tmp_path / f"a{kind}"
+    Image.new("RGB", (4, 2), "red").save(file)
+    shown = html(f"![Red.]({plain_pictures.address(file)})")
+    assert list(faults_of_pictures(shown)) == []
+    assert base64.b64decode(shown.img["src"].partition(",")[2]) == file.read_bytes()
+
+
+def test_pictures_that_some_front_ends_do_not_show_are_refused(tmp_path):
+    (tmp_path / "a.webp").touch()
+    with pytest.raises(plain_text.PlainError, match=r"a\.webp is not an SVG, PNG or JPEG"):
+        plain_pictures.address(tmp_path / "a.webp")
 
 
 def test_diagram_that_changed_since_it_was_painted_is_refused(tmp_path):

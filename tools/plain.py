@@ -151,7 +151,7 @@ class Page:
         return f"<details>\n<summary>{directive.argument}</summary>\n\n{inside}\n\n</details>"
 
     def picture(self, directive: Directive) -> str:
-        """A diagram, kept in the notebook itself, and its caption."""
+        """A picture, kept in the notebook itself, and its caption."""
         if not (words := directive.options.get("alt", "").strip()):
             raise PlainError(f"the figure '{directive.argument}' has no alternative text")
         place = posixpath.join(posixpath.dirname(self.name), directive.argument)

@@ -1,9 +1,9 @@
-"""Diagrams as pictures that a notebook can hold.
+"""Pictures and diagrams in a form that a notebook can hold.
 
     python tools/plain_pictures.py      paint the diagrams that changed (needs Chromium or Chrome)
 
 Colab shows no attachments, JupyterLab no SVG attachments, VS Code no SVG addresses, and a link to
-a file beside the notebook leads nowhere on Colab. A PNG within the text is shown by all of them.
+a file beside the notebook leads nowhere on Colab. A PNG or JPEG within the text is shown by all.
 Each diagram `NAME.svg` in book/images has its PNG beside it, in which the SVG's checksum is
 written: so a stale one is noticed without a browser.
 """
@@ -29,19 +29,36 @@ WIDTH = 720
 NARROW = 480
 """The same for a diagram that is higher than wide."""
 
+KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
+"""The kinds of pictures that all front ends show within the text."""
+
 COLOURS = 128  # a drawing has few
 CHECKSUM = "source-sha256"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-def address(svg: Path) -> str:
-    """The picture of a diagram as a `data:` address. Raises `PlainError` if it is stale."""
-    if not svg.is_file():
-        raise PlainError(f"there is no picture {svg.name} in {svg.parent.name}")
+def address(file: Path) -> str:
+    """A picture as a `data:` address; of a diagram, its PNG.
+
+    Raises:
+        PlainError: there is no such picture, or its PNG is stale, or not all front ends show it.
+    """
+    if not file.is_file():
+        raise PlainError(f"there is no picture {file.name} in {file.parent.name}")
+    shown = painted(file) if file.suffix == ".svg" else file
+    if shown.suffix not in KINDS:
+        raise PlainError(
+            f"{file.name} is not an SVG, PNG or JPEG; other kinds are not shown by all"
+        )
+    return f"data:{KINDS[shown.suffix]};base64,{base64.b64encode(shown.read_bytes()).decode()}"
+
+
+def painted(svg: Path) -> Path:
+    """The PNG of a diagram. Raises `PlainError` if it is stale."""
     png = svg.with_suffix(".png")
     if is_stale(svg):
         raise PlainError(f"{png.name} is not what {svg.name} shows; run tools/plain_pictures.py")
-    return f"data:image/png;base64,{base64.b64encode(png.read_bytes()).decode()}"
+    return png
 
 
 def is_stale(svg: Path) -> bool:
