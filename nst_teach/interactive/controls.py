@@ -7,7 +7,7 @@ engine's affair. Words, ranges and options come from `studio_controls.json`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -106,7 +106,7 @@ class PictureControl(Control):
         self.problem = widgets.HTML()
         self.set(settings)
         self.on_move(self.list, lambda chosen: {self.name: chosen})
-        self.list.observe(lambda change: self._draw(change["new"]), "value")
+        self.list.observe(self._chosen, "value")
         self.upload.observe(self._uploaded, "value")
         row = widgets.HBox(
             [
@@ -124,6 +124,9 @@ class PictureControl(Control):
             self.list.options = [(picture.title, picture) for picture in self.pictures]
         self.list.value = chosen
         self._draw(chosen)
+
+    def _chosen(self, change: dict[str, Any]) -> None:
+        self._draw(change["new"])
 
     def _draw(self, chosen: Picture) -> None:
         self.thumbnail.show(to_jpeg(pixels(chosen, THUMBNAIL), THUMBNAIL_QUALITY), chosen.alt)
@@ -148,9 +151,11 @@ class PictureControl(Control):
         self.list.value = mine
 
 
-def _files(value: Any) -> list[tuple[str, bytes]]:
+def _files(
+    value: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]],
+) -> list[tuple[str, bytes]]:
     """Names and bytes of uploaded files, in the form of ipywidgets 8 or of 7 (as on Colab)."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return [(name, file["content"]) for name, file in value.items()]
     return [(file["name"], bytes(file["content"])) for file in value]
 

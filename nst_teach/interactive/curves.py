@@ -141,7 +141,7 @@ def _colours(names: Iterable[str]) -> dict[str, str]:
 
 def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
     """A line for each part, and the total on top of them."""
-    lines = []
+    lines: list[str] = []
     for name, colour in reversed(_colours(_names(points)).items()):
         path = _path(frame, points, name)
         width = 2.2 if name == "total" else 1.4
@@ -155,7 +155,8 @@ def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
 
 def _path(frame: Frame, points: Sequence[Point], name: str) -> str:
     """The corners of a curve; it breaks where the part is 0 or not asked for."""
-    commands, pen_is_down = [], False
+    commands: list[str] = []
+    pen_is_down = False
     for point in _thinned(points):
         value = point.total if name == "total" else point.parts.get(name, 0.0)
         if value > 0:
@@ -180,7 +181,7 @@ def _thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
 
 
 def _grid(frame: Frame) -> str:
-    lines = []
+    lines: list[str] = []
     stride = math.ceil((frame.high - frame.low) / MOST_TICKS)
     for power in range(frame.low, frame.high + 1, stride):
         y = frame.y(10.0**power)
@@ -218,7 +219,7 @@ def _vertical(x: float, look: str) -> str:
 
 def _marks(frame: Frame, marks: Sequence[Mark]) -> str:
     """A dotted line at each mark, with its words above it."""
-    shapes = []
+    shapes: list[str] = []
     for index, (step, text) in enumerate(_by_step(marks).items()):
         x, y = frame.x(step), TOP - 5 - ROW_HEIGHT * (index % MARK_ROWS)
         anchor = "end" if x + MEAN_CHARACTER * len(text) > WIDTH else "start"

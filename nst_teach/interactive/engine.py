@@ -297,7 +297,8 @@ class Engine:
 
     def _weighted(self, record: Record) -> dict[str, float]:
         """The parts as they enter the total."""
-        aim, parts = self.objective, {}
+        aim = self.objective
+        parts: dict[str, float] = {}
         for layer, loss in record.content.items():
             parts[f"content {layer}"] = aim.alpha * aim.content_layers[layer] * loss
         for layer, loss in record.style.items():

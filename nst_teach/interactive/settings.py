@@ -19,7 +19,7 @@ from nst_teach import samples
 from nst_teach.images import ImageError, ImageSource, Size, load_image, to_pil
 from nst_teach.interactive.words import control, mark
 from nst_teach.networks import FeatureNetwork
-from nst_teach.objective import StyleObjective, layer_weights
+from nst_teach.objective import StyleObjective
 from nst_teach.optimizers import make_optimizer
 from nst_teach.transfer import STARTS
 
@@ -124,9 +124,10 @@ class Settings:
         make_optimizer(self.optimizer, torch.zeros(1, requires_grad=True), self.rate)  # it checks
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"steps={self.steps!r} was given; expected a whole number above 0.")
-        weights = {"alpha": self.alpha, "total_variation": self.total_variation}
-        weights |= {} if self.beta is None else {"beta": self.beta}
-        layer_weights(weights, share=False)  # it checks: a weight is finite, and 0 or more
+        for name in ("alpha", "beta", "total_variation"):
+            weight = getattr(self, name)
+            if weight is not None and not 0 <= weight < math.inf:  # also catches NaN
+                raise ValueError(f"{name}={weight} was given; expected a finite number, 0 or more.")
 
     @property
     def rate(self) -> float | None:
