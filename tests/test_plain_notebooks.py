@@ -233,7 +233,7 @@ FAULTS = {
 }
 
 GOOD = (
-    "# Title\n\n> **Note**\n>\n> text\n\n$x_{a}$, `{numref}`, [Fig. 4.1](#fig-gram-shuffled), "
+    "# Title\n\n> **Note**\n>\n> text\n\n$x_{a}$, `{numref}`, [Fig. 4.1](#fig-gram-fences), "
     "[a chapter](05_total_loss.ipynb), [a page](../notation.md), [a site](https://example.org)\n\n"
     "```python\n:::{x}\n```\n\n<details>\n<summary>Yes</summary>\n\nBecause.\n\n</details>"
 )
