@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import platform
 from collections.abc import Iterator
@@ -39,8 +40,6 @@ BLUR = 5  # pixels: what this blur takes away is "fine detail"
 
 LAYERS = ("relu3_1", "relu5_1")
 SEEDS = (1, 2)  # two noises: where they end apart, the layer has not settled the picture
-SMOOTHED = ("relu5_1",)
-SMOOTHNESS = 0.3  # weight of the total variation, relative to ½ Σ P²
 STEPS = (80, 300, 1000)  # when the run is measured; the last ends it
 QUALITY = 88
 GAP, LABEL = 6, 30  # pixels between pictures, and for a line of text
@@ -80,18 +79,13 @@ def empty_loss(network: FeatureNetwork, photo: Tensor, layer: str) -> float:
     return content_loss(target, torch.zeros_like(target)).item()
 
 
-def rebuild(network, photo, layer, seed, smoothness=0.0, steps=STEPS) -> dict[int, tuple]:
+def rebuild(
+    network: FeatureNetwork, photo: Tensor, layer: str, seed: int, steps: tuple[int, ...] = STEPS
+) -> dict[int, tuple[float, Tensor]]:
     """`{step: (relative content loss, image)}` at the steps asked for."""
     unit = empty_loss(network, photo, layer)
-    goal = StyleObjective(
-        photo,
-        photo,
-        network,
-        content_layers=layer,
-        style_layers=(),
-        total_variation=smoothness * unit,
-    )
-    seen: dict[int, tuple] = {}
+    goal = StyleObjective(photo, photo, network, content_layers=layer, style_layers=())
+    seen: dict[int, tuple[float, Tensor]] = {}
 
     def keep(record: Record, image: Tensor) -> None:
         step = record.step + 1  # an evaluation is a trial of the next step, the last one its end
@@ -114,11 +108,9 @@ def measured(loss: float, image: Tensor, photo: Tensor, seed: int) -> dict[str, 
     return {name: float(f"{value:.4g}") for name, value in numbers.items()}
 
 
-def plan() -> Iterator[tuple[str, int, float]]:
-    """Every run: layer, seed of the noise, weight of the total variation."""
-    for layer in LAYERS:
-        yield from ((layer, seed, 0.0) for seed in SEEDS)
-    yield from ((layer, SEEDS[0], SMOOTHNESS) for layer in SMOOTHED)
+def plan() -> Iterator[tuple[str, int]]:
+    """Every run: its layer, and the seed of its noise."""
+    return itertools.product(LAYERS, SEEDS)
 
 
 def settings() -> dict:
@@ -146,13 +138,12 @@ def sha256(path: Path) -> str:
 def report(photo: Tensor, runs: dict) -> dict:
     """The numbers of all runs, and how alike the two starts of a layer end."""
     rows = [
-        {"layer": layer, "seed": seed, "total_variation": weight, "step": step}
-        | measured(*found, photo, seed)
-        for (layer, seed, weight), seen in runs.items()
+        {"layer": layer, "seed": seed, "step": step} | measured(*found, photo, seed)
+        for (layer, seed), seen in runs.items()
         for step, found in sorted(seen.items())
     ]
     pairs = [
-        {"layer": layer, "step": step} | between(*(runs[layer, s, 0.0][step][1] for s in SEEDS))
+        {"layer": layer, "step": step} | between(*(runs[layer, s][step][1] for s in SEEDS))
         for layer in LAYERS
         for step in STEPS
     ]
@@ -167,21 +158,18 @@ def between(one: Tensor, other: Tensor) -> dict[str, float]:
     }
 
 
-def table(runs: dict) -> tuple[list[str], list[list[Image.Image | None]]]:
+def table(runs: dict) -> tuple[list[str], list[list[Image.Image]]]:
     """Titles of the columns, and the pictures, a row a layer."""
-    first, middle, last = STEPS
-    titles = [f"{first} steps", f"{middle} steps", f"{last} steps", f"{last}, other noise"]
-    titles.append(f"{last}, smoothed")
+    last = max(STEPS)
+    titles = [f"{step} steps" for step in STEPS] + [f"{last}, other noise"]
     rows = []
     for layer in LAYERS:
-        row = [runs[layer, SEEDS[0], 0.0][step][1] for step in STEPS]
-        row.append(runs[layer, SEEDS[1], 0.0][last][1])
-        row.append(runs[layer, SEEDS[0], SMOOTHNESS][last][1] if layer in SMOOTHED else None)
-        rows.append([None if image is None else to_pil(image) for image in row])
+        row = [runs[layer, SEEDS[0]][step][1] for step in STEPS]
+        rows.append([to_pil(image) for image in (*row, runs[layer, SEEDS[1]][last][1])])
     return titles, rows
 
 
-def sheet(titles: list[str], rows: list[list[Image.Image | None]]) -> Image.Image:
+def sheet(titles: list[str], rows: list[list[Image.Image]]) -> Image.Image:
     """The table as one picture on white, with a title above each column and a label at each row."""
     width, height = rows[0][0].size
     left = 3 * LABEL
@@ -198,8 +186,7 @@ def sheet(titles: list[str], rows: list[list[Image.Image | None]]) -> Image.Imag
         top = LABEL + number * (height + GAP)
         draw.text((left // 2, top + height // 2), layer, "black", font, anchor="mm")
         for column, image in enumerate(row):
-            if image is not None:
-                page.paste(image, (left + column * (width + GAP), top))
+            page.paste(image, (left + column * (width + GAP), top))
     return page
 
 
@@ -210,10 +197,9 @@ def main(arguments: list[str] | None = None) -> None:
     out = parser.parse_args(arguments).out
     network, photo = load_network(NETWORK), load_image(PHOTO, size=SIZE)
     runs = {}
-    for layer, seed, weight in plan():
-        runs[layer, seed, weight] = rebuild(network, photo, layer, seed, weight)
-        loss = runs[layer, seed, weight][max(STEPS)][0]
-        print(f"{layer}, seed {seed}, total variation {weight}: {loss:.6f}", flush=True)
+    for layer, seed in plan():
+        runs[layer, seed] = rebuild(network, photo, layer, seed)
+        print(f"{layer}, seed {seed}: {runs[layer, seed][max(STEPS)][0]:.6f}", flush=True)
     record = report(photo, runs)
     picture, numbers = out / f"{NAME}.jpg", out / f"{NAME}.json"
     out.mkdir(parents=True, exist_ok=True)
