@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_teach import objective, optimizers, samples
+from nst_teach.facade import DEFAULT_SIZE, transfer
 from nst_teach.images import ImageError
+from nst_teach.memory import TransferError
 from nst_teach.networks import NETWORK_VARIABLE, load_network
-from nst_teach.transfer import (
-    DEFAULT_SIZE,
-    DEFAULT_STEPS,
-    STARTS,
-    Result,
-    TransferError,
-    transfer,
-)
+from nst_teach.records import Stop
+from nst_teach.results import Result
+from nst_teach.run import DEFAULT_STEPS
+from nst_teach.starts import STARTS
 
 DOCTOR = "doctor"  # the word that asks for a check of this machine
 EXIT_BAD_INPUT = 2
@@ -41,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BAD_INPUT
     print(f"{arguments.output}: {result}")
     if result.stopped:
-        print(f"nst-teach: stopped early: {result.stopped}", file=sys.stderr)
-        return EXIT_INTERRUPTED if result.stopped == "interrupted" else EXIT_STOPPED
+        print(f"nst-teach: stopped early: {result.reason}", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped is Stop.INTERRUPTED else EXIT_STOPPED
     return 0
 
 

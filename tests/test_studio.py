@@ -20,13 +20,13 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from nst_teach import StyleObjective, load_image, load_network, studio, to_pil, transfer
+from nst_teach.results import Result
 from nst_teach.studio import curves
 from nst_teach.studio.controls import _files
 from nst_teach.studio.engine import Mark, Point
 from nst_teach.studio.frames import MOST_FRAMES, Frames
 from nst_teach.studio.settings import same_goal, same_wish, uploaded
 from nst_teach.studio.words import FILE, control, control_names, message, words
-from nst_teach.transfer import Result
 
 SIZE = 32  # longer side: small, and still deep enough for relu5_1
 PATIENCE = 60  # seconds after which a thread that should have answered counts as stuck

@@ -17,8 +17,10 @@ import torch
 from torch import Tensor
 
 from nst_teach.checks._core import Answer, task
+from nst_teach.facade import transfer
 from nst_teach.images import ImageError, load_image
-from nst_teach.transfer import Record, Result, transfer
+from nst_teach.records import Record
+from nst_teach.results import Result
 
 __all__ = ["compare", "plan", "run", "statement"]
 

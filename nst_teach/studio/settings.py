@@ -20,8 +20,8 @@ from nst_teach.images import ImageError, ImageSource, Size, load_image, to_pil
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import StyleObjective
 from nst_teach.optimizers import make_optimizer
+from nst_teach.starts import STARTS
 from nst_teach.studio.words import control
-from nst_teach.transfer import STARTS
 
 LEARNING_RATE = control("learning_rate")["default"]  # for Adam: quicker than TensorFlow's 0.02
 PICTURES_KEPT = 8  # tensors that stay loaded: enough to switch to and fro

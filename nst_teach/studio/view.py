@@ -18,6 +18,7 @@ import ipywidgets as widgets
 from nst_teach.images import save_image
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
+from nst_teach.results import Result
 from nst_teach.studio import curves, embed
 from nst_teach.studio.code import transfer_call
 from nst_teach.studio.controls import CONTROLS
@@ -25,7 +26,6 @@ from nst_teach.studio.engine import Engine, Point, take_over
 from nst_teach.studio.frames import Frames
 from nst_teach.studio.settings import Settings, picture, start_of
 from nst_teach.studio.words import action, control_names, message, tool
-from nst_teach.transfer import Result
 
 INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
 SHARE = 0.1  # of the time, at most, that showing a run may take from running it
