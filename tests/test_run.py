@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
+import math
 import os
 import subprocess
 import sys
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -27,9 +30,10 @@ from nst_teach import (
     optimize,
     transfer,
 )
+from nst_teach.facade import _network
 from nst_teach.networks import build_vgg
 from nst_teach.optimizers import OPTIMIZERS
-from nst_teach.starts import STARTS, cover, make_start
+from nst_teach.starts import STARTS
 
 SIZE = (24, 32)
 ON_8_BITS = 0.5 / 255 + 1e-6  # the most that load_image's 8 bits change a value
@@ -120,6 +124,16 @@ def bowl():
 
 def totals(result) -> list[float]:
     return [record.total for record in result.history]
+
+
+def judged(result) -> float:
+    """What the objective that the settings describe says of the picture, in a fresh evaluation."""
+    torch.manual_seed(0)
+    network = build_vgg("tiny", ((4, 5), (6, 7)), "average")
+    names = ("content_layers", "style_layers", "alpha", "beta", "total_variation")
+    weights = {name: result.settings[name] for name in names}
+    objective = StyleObjective(result.content, result.style, network, **weights)
+    return objective(result.image).total.item()
 
 
 def stop_at(evaluation: int):
@@ -250,49 +264,6 @@ def test_a_run_of_no_steps_shows_its_start(run, content):
     assert result.loss == totals(result)[0]
 
 
-def test_the_content_start_is_the_content(content, style):
-    made = make_start("content", content, style, seed=0)
-    assert torch.equal(made, content)
-    assert made.data_ptr() != content.data_ptr()
-
-
-def test_the_grey_start_is_half_way_between_black_and_white(content, style):
-    assert torch.equal(make_start("grey", content, style, seed=0), torch.full_like(content, 0.5))
-
-
-def test_the_noise_start_is_white_noise_over_the_whole_range(style):
-    """Uniform in [0, 1]: mean 1/2, variance 1/12, and neighbours that have nothing in common."""
-    noise = make_start("noise", torch.zeros(1, 3, 64, 64), style, seed=0)
-    assert noise.min() >= 0
-    assert noise.max() <= 1
-    assert noise.mean().item() == pytest.approx(1 / 2, abs=0.01)
-    assert noise.var().item() == pytest.approx(1 / 12, abs=0.005)
-    neighbours = torch.stack([noise[..., 1:].flatten(), noise[..., :-1].flatten()])
-    assert abs(torch.corrcoef(neighbours)[0, 1]) < 0.05
-
-
-def test_the_noise_start_follows_the_seed(content, style):
-    first, same, other = (make_start("noise", content, style, seed) for seed in (7, 7, 8))
-    assert torch.equal(first, same)
-    assert not torch.equal(first, other)
-
-
-@pytest.mark.parametrize("size", [(24, 32), (32, 24), (40, 40), (64, 20), (5, 7)], ids=str)
-def test_the_style_start_covers_the_result(size):
-    """Scaled until no edge is left bare, aspect kept, and the middle cut out."""
-    ramp = torch.linspace(0, 1, 40).expand(1, 3, 40, 40)
-    covered = cover(ramp, size)
-    assert covered.shape[-2:] == size
-    rise = (size[1] - 1) / max(size)  # from the first column's middle to the last one's
-    assert (covered[..., -1] - covered[..., 0]).mean().item() == pytest.approx(rise, abs=0.04)
-    assert covered.mean().item() == pytest.approx(0.5, abs=0.02)
-
-
-def test_a_style_of_the_results_own_size_is_the_style_start():
-    style = picture(2)
-    assert torch.equal(make_start("style", picture(1), style, seed=0), style)
-
-
 def test_a_picture_can_be_the_start(run, tmp_path):
     begin = picture(3)
     result = run(start=begin, steps=0)
@@ -309,6 +280,102 @@ def test_an_unknown_start_is_refused_with_those_there_are(run):
     with pytest.raises(ImageError, match="nois") as error:
         run(start="nois")
     assert all(name in str(error.value) for name in STARTS)
+
+
+def test_an_objective_that_knows_its_pictures_can_be_started_by_name(run, content, style, network):
+    """`optimize` takes whatever `transfer` does, and the result has the pictures for its plots."""
+    objective = StyleObjective(content, load_image(style, size=max(SIZE)), network)
+    for begin in (*STARTS, picture(3), picture(3, (50, 50))):
+        one = optimize(objective, begin, steps=2, seed=4, progress=False)
+        other = run(start=begin, steps=2, seed=4)
+        assert torch.equal(one.image, other.image)
+        assert one.loss == other.loss
+    assert torch.equal(one.content, content)
+    assert one.style.shape[-2:] == (32, 32)
+
+
+def test_a_mere_function_knows_no_pictures_to_start_from(bowl, tmp_path):
+    with pytest.raises(ValueError, match=r"start='noise' was given.*make_start"):
+        optimize(bowl(), "noise", steps=1)
+    with pytest.raises(ImageError, match=r"there is no file"):
+        optimize(bowl(), "nowhere.png", steps=1)
+
+
+# --- the loss of the result ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps", [0, 1, 7])
+@EVERY_OPTIMIZER
+def test_the_loss_of_a_result_is_that_of_its_picture(run, optimizer, steps):
+    result = run(optimizer=optimizer, steps=steps, start="noise", beta=1e5)
+    assert result.loss == pytest.approx(judged(result), rel=1e-5)
+    assert result.record is result.history[-1]
+    assert result.loss == result.history[-1].total
+    assert result.record.step == result.steps == steps
+
+
+@pytest.mark.parametrize("evaluation", [1, 2, 5, 9])
+@EVERY_OPTIMIZER
+def test_so_it_is_where_the_run_was_stopped(run, optimizer, evaluation):
+    result = run(
+        optimizer=optimizer, steps=50, start="noise", beta=1e5, callback=stop_at(evaluation)
+    )
+    assert result.loss == pytest.approx(judged(result), rel=1e-5)
+    assert result.record in result.history
+
+
+def test_a_stopped_run_returns_the_best_picture_and_not_the_last(bowl, start):
+    """Adam at a rate that throws it over the bottom and up again."""
+    objective = bowl()
+    result = optimize(
+        objective, start, optimizer="adam", learning_rate=0.65, steps=50,
+        callback=stop_at(3), progress=False,
+    )  # fmt: skip
+    assert totals(result)[1] < totals(result)[2] < totals(result)[0]
+    assert result.loss == totals(result)[1]
+    assert torch.equal(result.image, objective.seen[1])
+
+
+def test_a_finished_run_returns_the_last_picture_even_so(bowl, start):
+    objective = bowl()
+    result = optimize(
+        objective, start, optimizer="adam", learning_rate=0.65, steps=2, progress=False
+    )
+    assert totals(result)[1] < totals(result)[2]
+    assert torch.equal(result.image, objective.seen[2])
+
+
+def test_the_unbounded_walk_says_what_clipping_cost(start):
+    """The bottom lies out of range: the last record is of the clipped picture."""
+    objective = Bowl(torch.full((1, 3, 4, 4), 1.5))
+    result = optimize(objective, start, optimizer="lbfgs-unbounded", steps=12, progress=False)
+    *_, inside = totals(result)
+    assert min(totals(result)) < 0.1 < 10 < inside
+    assert torch.equal(result.image, torch.ones_like(start))
+    assert result.loss == inside == objective.loss(result.image).item()
+
+
+def test_a_result_without_an_evaluation_has_no_loss(bowl, start):
+    result = optimize(bowl({1: KeyboardInterrupt()}), start, steps=5, progress=False)
+    assert math.isnan(result.loss)
+
+
+def test_the_bounds_cost_little_of_what_can_be_reached():
+    """Where many pixels press against a bound, clipping costs far more than walking inside."""
+    target = torch.linspace(-1, 2, 48).view(1, 3, 4, 4)
+    mix = torch.randn(48, 48, generator=torch.Generator().manual_seed(0)) / 7 + torch.eye(48)
+
+    def correlated(image):
+        loss = 0.5 * (mix @ (image - target).flatten()).square().sum()
+        return Losses(loss, {}, {}, image.new_zeros(()))
+
+    grey = torch.full((1, 3, 4, 4), 0.5)
+    losses = {
+        name: optimize(correlated, grey, optimizer=name, steps=100, progress=False).loss
+        for name in ("lbfgs", "scipy", "lbfgs-unbounded")
+    }
+    assert losses["lbfgs"] == pytest.approx(losses["scipy"], rel=1e-3)
+    assert losses["lbfgs-unbounded"] > 1.05 * losses["scipy"]
 
 
 # --- history -------------------------------------------------------------------------------------
@@ -456,6 +523,61 @@ def test_a_result_made_elsewhere_can_be_gone_on_from(run, content):
     assert second.history[: len(kept.history)] == kept.history
 
 
+# --- another objective ---------------------------------------------------------------------------
+
+
+@EVERY_OPTIMIZER
+@pytest.mark.parametrize("change", [{"beta": 1e3}, {"style_layers": "relu1_1"}, {"alpha": 3.0}])
+def test_under_another_objective_only_the_picture_is_taken_over(run, optimizer, change):
+    """No optimiser remembers slopes of a loss that is gone: it walks as from the bare picture."""
+    first = run(optimizer=optimizer, steps=5, beta=1e5)
+    second = run(optimizer=optimizer, steps=3, start=first, **({"beta": 1e5} | change))
+    afresh = run(optimizer=optimizer, steps=3, start=first.image, **({"beta": 1e5} | change))
+    assert torch.equal(second.image, afresh.image)
+    assert totals(second)[len(first.history) :] == totals(afresh)
+
+
+def test_the_history_says_where_another_objective_began(run):
+    first = run(steps=3)
+    same = run(steps=2, start=first)
+    other = run(steps=2, start=same, beta=1.0)
+    again = run(steps=1, start=other, beta=1.0)
+    numbers = [record.objective for record in again.history]
+    assert numbers == sorted(numbers)
+    assert [numbers.count(n) for n in (0, 1)] == [
+        len(same.history),
+        len(again.history) - len(same.history),
+    ]
+
+
+def test_other_pictures_are_another_objective(run, content, style, network):
+    first = run(steps=3)
+    options = {"network": network, "size": None, "steps": 1, "progress": False}
+    assert transfer(content, style, start=first, **options).history[-1].objective == 0
+    assert transfer(content, picture(9), start=first, **options).history[-1].objective == 1
+    assert transfer(picture(9), style, start=first, **options).history[-1].objective == 1
+
+
+def test_a_function_of_ones_own_is_the_same_objective_as_long_as_it_lives(bowl, start):
+    one = bowl()
+    options = {"optimizer": "adam", "progress": False}
+    whole = optimize(bowl(), start, steps=6, **options)
+    half = optimize(one, start, steps=3, **options)
+    resumed = optimize(one, half, steps=3, **options)
+    assert torch.equal(resumed.image, whole.image)
+    assert resumed.history[-1].objective == 0
+    assert optimize(bowl(), half, steps=3, **options).history[-1].objective == 1
+
+
+def test_memory_holds_at_another_learning_rate(run):
+    """Adam's averages and L-BFGS's curvature do not depend on it."""
+    first = run(optimizer="adam", steps=3)
+    with_memory = run(optimizer="adam", steps=3, start=first, learning_rate=0.001)
+    bare = run(optimizer="adam", steps=3, start=first.image, learning_rate=0.001)
+    assert not torch.equal(with_memory.image, bare.image)
+    assert with_memory.history[-1].objective == 0
+
+
 # --- ending early --------------------------------------------------------------------------------
 
 
@@ -473,7 +595,14 @@ def test_a_callback_that_returns_false_ends_the_run(run, optimizer):
     assert result.stopped is Stop.CALLBACK
 
 
-@pytest.mark.parametrize("value", [None, 0, 0.0], ids=str)
+def test_a_false_of_numpy_is_a_false(run):
+    """As a comparison of NumPy's numbers returns it."""
+    result = run(callback=lambda record, image: np.float64(record.evaluations) < np.float64(2))
+    assert result.stopped is Stop.CALLBACK
+    assert len(result.history) == 2
+
+
+@pytest.mark.parametrize("value", [None, 0, 0.0, np.float64(0), np.bool_(True), ""], ids=repr)
 def test_a_callback_that_returns_anything_else_does_not(run, value):
     """As one that ends in `losses.append(…)`, or in a number that happens to be 0."""
     assert run(callback=lambda record, image: value).stopped is None
@@ -606,6 +735,103 @@ def test_any_other_error_comes_through_as_it_is(bowl, start, error, evaluation):
     assert caught.value is error
 
 
+@stops_early
+@EVERY_OPTIMIZER
+@pytest.mark.parametrize("trouble", [float("nan"), MemoryError(), KeyboardInterrupt()], ids=repr)
+def test_after_trouble_a_run_goes_on_with_a_fresh_optimizer_from_the_best_picture(
+    bowl, start, optimizer, trouble
+):
+    """What the optimiser remembers, its place above all, is of the moment of the trouble."""
+    one = bowl({4: trouble})
+    broken = optimize(one, start, optimizer=optimizer, steps=9, progress=False)
+    assert broken.memory is None
+    resumed = optimize(one, broken, optimizer=optimizer, steps=4, progress=False)
+    afresh = optimize(bowl(), broken.image, optimizer=optimizer, steps=4, progress=False)
+    assert torch.equal(resumed.image, afresh.image)
+
+
+# --- the caller's settings -----------------------------------------------------------------------
+
+
+@EVERY_OPTIMIZER
+def test_the_grad_mode_of_the_caller_does_not_matter(run, optimizer):
+    with torch.no_grad():
+        quiet = run(optimizer=optimizer)
+    assert torch.equal(quiet.image, run(optimizer=optimizer).image)
+    assert torch.is_grad_enabled()
+
+
+@EVERY_OPTIMIZER
+def test_no_gradient_is_left_in_anything_of_the_callers(start, optimizer):
+    """An objective may hold parameters that somebody trains elsewhere."""
+    scale = torch.nn.Parameter(torch.tensor(2.0))
+
+    def objective(image):
+        loss = scale * (image - 0.25).square().sum()
+        return Losses(loss, {}, {}, image.new_zeros(()))
+
+    begin = start.clone().requires_grad_(True)
+    optimize(objective, begin, optimizer=optimizer, steps=3, progress=False)
+    assert scale.grad is None
+    assert begin.grad is None
+
+
+@pytest.fixture
+def cudnn():
+    """torch's switches for cuDNN, put back after the test."""
+    switches = torch.backends.cudnn
+    before = switches.deterministic, switches.benchmark, switches.allow_tf32
+    yield switches
+    switches.deterministic, switches.benchmark, switches.allow_tf32 = before
+
+
+@pytest.mark.parametrize("trouble", [{}, {2: KeyError("typo")}], ids=["ends", "raises"])
+def test_cudnn_is_deterministic_during_a_run_and_as_before_afterwards(bowl, start, cudnn, trouble):
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = False, True, False
+    objective, seen = bowl(trouble), []
+
+    def watched(image):
+        seen.append((cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32))
+        return objective(image)
+
+    with contextlib.suppress(KeyError):
+        optimize(watched, start, steps=3, progress=False)
+    assert set(seen) == {(True, False, False)}
+    assert (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32) == (False, True, False)
+
+
+PRECISE = """
+import torch
+torch.backends.fp32_precision = "ieee"
+from nst_teach import transfer
+transfer("chelsea", "dots", size=32, steps=1, progress=False)
+print(torch.backends.fp32_precision)
+"""
+
+
+def test_a_precision_set_for_all_backends_is_left_alone():
+    """In a process of its own, because torch does not let everybody take it back."""
+    printed = subprocess.check_output([sys.executable, "-c", PRECISE], text=True)
+    assert printed.split() == ["ieee"]
+
+
+def test_a_network_of_the_callers_is_not_moved(network):
+    """`meta` is a device that every build of torch has."""
+    copied = _network(network, "meta")
+    assert copied is not network
+    assert {p.device.type for p in copied.parameters()} == {"meta"}
+    assert {p.device.type for p in network.parameters()} == {"cpu"}
+    assert _network(network, "cpu") is network
+    assert _network(network, None) is network
+
+
+@pytest.mark.parametrize("wrong", [torch.nn.Sequential(), torch.nn.Identity(), 19])
+def test_a_network_of_another_kind_is_refused(run, wrong):
+    """An empty module is false, and must not count as none given."""
+    with pytest.raises(NetworkError, match="expected a FeatureNetwork"):
+        run(network=wrong)
+
+
 # --- progress ------------------------------------------------------------------------------------
 
 
@@ -701,10 +927,3 @@ def test_the_same_run_gives_the_same_bits_on_a_gpu(run, on_gpu, optimizer):
     one, two = (run(network=on_gpu, optimizer=optimizer, start="noise") for _ in range(2))
     assert torch.equal(one.image, two.image)
     assert totals(one) == totals(two)
-
-
-@needs_cuda
-def test_noise_is_the_same_on_every_device(content, style):
-    here = make_start("noise", content, style, seed=4)
-    there = make_start("noise", content.cuda(), style.cuda(), seed=4)
-    assert torch.equal(there.cpu(), here)
