@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from nst_teach.images import ImageSource, Size, load_image
-from nst_teach.memory import memory_advice
+from nst_teach.memory import check_memory, memory_advice
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective
 from nst_teach.results import Result
@@ -79,6 +79,10 @@ def transfer(
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
     style = load_image(style, size=style_size, device=device)
+    if steps:
+        read = [*_names(content_layers, network.content_layers)]
+        read += _names(style_layers, network.style_layers)
+        check_memory(content, network, read)
     with memory_advice(content):
         objective = StyleObjective(
             content,
@@ -113,6 +117,11 @@ def describe(objective: StyleObjective) -> dict[str, Any]:
         "beta": objective.beta,
         "total_variation": objective.total_variation,
     }
+
+
+def _names(layers: Layers | None, usual: Layers) -> list[str]:
+    layers = usual if layers is None else layers
+    return [layers] if isinstance(layers, str) else list(layers)
 
 
 def _origin(start: str | ImageSource | Result, seed: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 from torch import Tensor
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -55,12 +55,15 @@ class Optimizer(Protocol):
 
     def run(self, evaluate: Evaluate, steps: int) -> None:
         """Move `image` for so many steps."""
+        ...
 
     def state_dict(self) -> dict[str, Any]:
         """The memory, and the place it belongs to; empty if there is nothing to go on with."""
+        ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the memory of another one, from where that one was. `state` stays as it is."""
+        ...
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
@@ -143,7 +146,7 @@ class UnboundedLBFGS:
         # One call for all steps: each call of .step() would evaluate its starting point again.
         self.optimizer.param_groups[0].update(max_iter=steps, max_eval=float("inf"))
         self.between_steps = False
-        self.optimizer.step(closure)
+        self.optimizer.step(closure)  # type: ignore[no-untyped-call]
         self._show()
         self.between_steps = True
 

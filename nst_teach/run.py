@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,16 +62,9 @@ def optimize(
     image, earlier = _beginning(objective, start, seed)
     walker = make_optimizer(optimizer, image, learning_rate)
     aim = fingerprint(objective)
-    if (
-        earlier
-        and earlier.memory
-        and (earlier.memory.optimizer, earlier.objective)
-        == (
-            optimizer,
-            aim,
-        )
-    ):
-        walker.load_state_dict(earlier.memory.state)
+    memory = earlier.memory if earlier and earlier.objective == aim else None
+    if memory and memory.optimizer == optimizer:
+        walker.load_state_dict(memory.state)
     run = _Run(objective, walker, _Past.of(earlier, aim, walker.step), callback)
     run.go(steps, progress)
     state = {} if run.broken else walker.state_dict()
@@ -224,7 +217,9 @@ class _Run:
     def _record(self, losses: Losses) -> Record:
         names = ["total", "variation", *losses.content, *losses.style]
         parts = [losses.total, losses.total_variation, *losses.content.values()]
-        values = torch.stack([*parts, *losses.style.values()]).tolist()  # one wait for the device
+        values: list[float] = torch.stack(
+            [*parts, *losses.style.values()]
+        ).tolist()  # one wait for the device
         split = 2 + len(losses.content)
         record = Record(
             step=self.past.steps + self.walker.step,
@@ -303,7 +298,7 @@ def _progress_bar(steps: int, shown: bool) -> Any:
 
 
 @contextlib.contextmanager
-def _deterministic() -> Iterator[None]:
+def _deterministic() -> Generator[None]:
     """On a GPU, convolutions whose result does not depend on the order of additions."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark

@@ -355,6 +355,20 @@ def test_the_unbounded_walk_says_what_clipping_cost(start):
     assert result.loss == inside == objective.loss(result.image).item()
 
 
+def test_a_stopped_unbounded_walk_returns_its_best_picture_clipped(start):
+    """Not its last one: a step without a line search went uphill just before the stop."""
+    objective = Bowl(torch.linspace(-0.2, 1.2, 48).view(1, 3, 4, 4))
+    grey = torch.full((1, 3, 4, 4), 0.5)
+    result = optimize(
+        objective, grey, optimizer="lbfgs-plain", steps=50, callback=stop_at(6), progress=False
+    )
+    lowest = objective.seen[4]
+    assert min(totals(result)) == totals(result)[4] < totals(result)[5]
+    assert lowest.min() < 0
+    assert torch.equal(result.image, lowest.clamp(0, 1))
+    assert result.loss == totals(result)[-1] == objective.loss(result.image).item()
+
+
 def test_a_result_without_an_evaluation_has_no_loss(bowl, start):
     result = optimize(bowl({1: KeyboardInterrupt()}), start, steps=5, progress=False)
     assert math.isnan(result.loss)
