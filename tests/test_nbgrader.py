@@ -15,7 +15,7 @@ import notebooks
 import pytest
 from conftest import ROOT
 
-from nst_teach import checks
+import nst_teach_checks as checks
 
 SOURCES = sorted((ROOT / "exercises" / "src").glob("ex*.md"))
 POINTS = nbgrader_course.points()

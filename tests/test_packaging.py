@@ -24,6 +24,9 @@ CONDA_NAMES = {"torch": "pytorch"}
 CONDA_ONLY = {"python", "pip", "jupyterlab", "nbgitpuller", "nodejs"}
 """What environment.yml adds: the interpreter, and what Binder, hubs and the book's assets need."""
 
+PACKAGES = ("nst_teach", "nst_teach_checks")
+"""What is installed: the core, and the checks of the exercises beside it."""
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -132,19 +135,21 @@ def wheel_files(tmp_path_factory) -> set[str]:
     folder = tmp_path_factory.mktemp("wheel")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "nst_teach", folder / "nst_teach")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name)
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(folder)], check=True)
     (wheel,) = folder.glob("*.whl")
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_wheel_carries_every_file_of_the_package(wheel_files):
-    files = {path.relative_to(ROOT) for path in (ROOT / "nst_teach").rglob("*") if path.is_file()}
+def test_wheel_carries_every_file_of_the_packages(wheel_files):
+    found = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
+    files = {path.relative_to(ROOT) for path in found}
     carried = {path.as_posix() for path in files if "__pycache__" not in path.parts}
     assert carried - wheel_files == set()
 
 
-def test_wheel_carries_nothing_but_the_package(wheel_files):
+def test_wheel_carries_nothing_but_the_packages(wheel_files):
     tops = {Path(name).parts[0] for name in wheel_files}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"nst_teach"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)

@@ -32,6 +32,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "painting-with-gradients"
 DISTRIBUTION = "nst-teach"
+PACKAGES = ("nst_teach", "nst_teach_checks")
 NEEDED = (DISTRIBUTION, "ipykernel", "ipywidgets", "joblib", "jupyterlab")
 """What a student's machine needs: the package, what its notebooks use, and a place to open them."""
 
@@ -133,7 +134,8 @@ def build_wheel(root: Path, folder: Path) -> Path:
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(root / name, copy)
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / "nst_teach", Path(copy) / "nst_teach", ignore=ignore)
+        for name in PACKAGES:
+            shutil.copytree(root / name, Path(copy) / name, ignore=ignore)
         pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), copy)
     (wheel,) = folder.glob("nst_teach-*.whl")
     return wheel

@@ -33,7 +33,7 @@ SCHEMA = 3
 
 HIDDEN_TEST = """\
 ### BEGIN HIDDEN TESTS
-from nst_teach import checks
+import nst_teach_checks as checks
 
 checks.require(checks.{check}, {answer})
 ### END HIDDEN TESTS"""
@@ -55,7 +55,7 @@ c.ExecutePreprocessor.timeout = 300
 
 def points() -> dict[str, int]:
     """What each task is worth, by its id."""
-    from nst_teach import checks
+    import nst_teach_checks as checks
 
     known = [checks.report(name, machine=True)["exercises"][0] for name in checks.EXERCISES]
     return {task["id"]: task["points"] for entry in known for task in entry["tasks"]}

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.images import LUMA
+from nst_teach_checks._core import Answer, Mistake, task
 
 __all__ = [
     "blend",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nst_teach.checks._guard import Raised
+from nst_teach_checks._guard import Raised
 
 HINTS: tuple[tuple[str, str, str], ...] = (
     (

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nst_teach import losses
-from nst_teach.checks._core import Answer, Mistake, task
+from nst_teach_checks._core import Answer, Mistake, task
 
 __all__ = [
     "beta_at",

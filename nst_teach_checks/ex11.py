@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_teach.checks._core import Answer, task
 from nst_teach.images import ImageError, load_image
 from nst_teach.transfer import Record, Result, transfer
+from nst_teach_checks._core import Answer, task
 
 __all__ = ["compare", "plan", "run", "statement"]
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from nst_teach import losses
-from nst_teach.checks._core import Answer, Mistake, task
-from nst_teach.checks._oracles import by_nudges
 from nst_teach.networks import FeatureNetwork
+from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._oracles import by_nudges
 
 __all__ = [
     "forget_positions",

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_teach.checks._core import Answer, Mistake, task
-from nst_teach.checks._inputs import Inputs
-from nst_teach.checks._walks import must_be_a_walk
+from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._inputs import Inputs
+from nst_teach_checks._walks import must_be_a_walk
 
 __all__ = ["better_run", "descend", "diagnose", "direction", "make_closure", "stay_inside"]
 

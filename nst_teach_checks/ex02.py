@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.networks import build_vgg
+from nst_teach_checks._core import Answer, Mistake, task
 
 __all__ = [
     "average_pooling",

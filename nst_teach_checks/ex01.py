@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_teach.checks._core import Answer, Mistake, task
 from nst_teach.images import CONVENTIONS, deprocess, load_image, preprocess, to_pil
+from nst_teach_checks._core import Answer, Mistake, task
 
 __all__ = ["caffe_input", "convention_of", "to_pixels", "to_tensor", "undo_torchvision"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nst_teach import losses
-from nst_teach.checks._core import Answer, Mistake, task
+from nst_teach_checks._core import Answer, Mistake, task
 
 __all__ = [
     "by_grams",

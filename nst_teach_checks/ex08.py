@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_teach.checks._core import Answer, Mistake, task
-from nst_teach.checks._inputs import Inputs
+from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._inputs import Inputs
 
 __all__ = [
     "equal_shares",

@@ -1,6 +1,6 @@
 """Instant feedback for the exercises: one check for each task.
 
-    from nst_teach.checks import ex03
+    from nst_teach_checks import ex03
 
     ex03.content_loss(my_function)
 
@@ -11,10 +11,10 @@ the section to reread. It never gives the answer away. `report()` shows where yo
 from importlib import import_module
 from pkgutil import iter_modules
 
-from nst_teach.checks._core import require
-from nst_teach.checks._feedback import Feedback, Reread
-from nst_teach.checks._pictures import beside
-from nst_teach.checks._session import Report, report, reset, save_report
+from nst_teach_checks._core import require
+from nst_teach_checks._feedback import Feedback, Reread
+from nst_teach_checks._pictures import beside
+from nst_teach_checks._session import Report, report, reset, save_report
 
 EXERCISES = tuple(sorted(m.name for m in iter_modules(__path__) if m.name.startswith("ex")))
 """The exercises that have checks, such as `"ex03"`; each is a module of this package."""

@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nst_teach.checks import _guard, _session, _values
-from nst_teach.checks._errors import hint_for
-from nst_teach.checks._feedback import Feedback, Reread
-from nst_teach.checks._inputs import Inputs
+from nst_teach_checks import _guard, _session, _values
+from nst_teach_checks._errors import hint_for
+from nst_teach_checks._feedback import Feedback, Reread
+from nst_teach_checks._inputs import Inputs
+from nst_teach_checks._tasks import TASKS, Task
 
 RTOL, ATOL = 1e-4, 1e-5
 """Room for float32 and another order of additions. No known mistake is as small."""
@@ -58,25 +59,6 @@ class Mistake:
     returns: Callable[..., Any]
     hint: str
 
-
-@dataclass(frozen=True)
-class Task:
-    """One graded task; `id` is `"ex03.content_loss"`."""
-
-    id: str
-    title: str
-    points: int
-    reread: Reread
-    examine: Callable[[Answer], None]
-
-    @property
-    def exercise(self) -> str:
-        """The exercise it belongs to, such as `"ex03"`."""
-        return self.id.partition(".")[0]
-
-
-TASKS: dict[str, Task] = {}
-"""Every task by its id, in the order of the exercises."""
 
 CheckFunction = Callable[..., Feedback]
 

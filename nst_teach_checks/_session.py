@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from nst_teach.checks._feedback import SIGNS, Feedback
+from nst_teach_checks._feedback import SIGNS, Feedback
+from nst_teach_checks._tasks import TASKS, Task
 
 FORMAT = 1
 """Version of the machine-readable report: raised when a reader would have to change."""
@@ -76,9 +77,7 @@ def _wanted(exercise: str | None) -> list[str]:
     return [exercise]
 
 
-def _tasks() -> list[Any]:
-    from nst_teach.checks._core import TASKS
-
+def _tasks() -> list[Task]:
     return sorted(TASKS.values(), key=lambda task: task.exercise)  # stable: as written within each
 
 
@@ -88,7 +87,7 @@ def _exercise(name: str) -> dict[str, Any]:
     return {"exercise": name, "points": points, "earned": earned, "tasks": tasks}
 
 
-def _task(task: Any) -> dict[str, Any]:
+def _task(task: Task) -> dict[str, Any]:
     tried = [f for f in _attempts.get(task.id, []) if f.status != "not attempted"]
     last = _attempts.get(task.id, [])[-1:]
     return {

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from nst_teach.checks._core import Answer
+from nst_teach_checks._core import Answer
 
 
 def must_be_a_walk(answer: Answer, output: Any) -> None:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from nst_teach import losses
-from nst_teach.checks._core import Answer, Mistake, task
-from nst_teach.checks._oracles import by_nudges
-from nst_teach.checks._walks import must_be_a_walk
 from nst_teach.networks import FeatureNetwork
+from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._oracles import by_nudges
+from nst_teach_checks._walks import must_be_a_walk
 
 __all__ = [
     "content_loss",

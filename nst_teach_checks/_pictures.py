@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from nst_teach.checks import _guard
-from nst_teach.checks._core import is_stub
+from nst_teach_checks import _guard
+from nst_teach_checks._core import is_stub
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
