@@ -13,7 +13,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PAGE := _build/html/index.html
 
-PACKAGE := $(shell find nst_teach nst_teach_checks -type f -not -path '*/__pycache__/*')
+PACKAGE := nst_teach_command.py $(shell find nst_teach nst_teach_checks -type f -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve test lint notebooks assets bundle clean

@@ -86,7 +86,8 @@ class _Adapted(FeatureNetwork):
         self.module = _frozen(module)
         self.layers = _names(self.module, name)
         self._ways: dict[tuple[str, ...], Callable[[Tensor], dict[str, Any]]] = {}
-        self._check((*content_layers, *style_layers))
+        if content_layers or style_layers:
+            self._check((*content_layers, *style_layers))
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
         """As in `FeatureNetwork`; a picture that the module refuses is a `NetworkError`."""
@@ -107,7 +108,8 @@ class _Adapted(FeatureNetwork):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Adapted:
         self._ways = {}  # they hold tensors of the device that is left
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)
+        return self
 
     def _way(self, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
         """The part of the module that leads to these layers."""
@@ -132,7 +134,7 @@ def _frozen(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module).requires_grad_(False).eval().to(memory_format=MEMORY_FORMAT)
     for inner in module.modules():
         if getattr(inner, "inplace", False):
-            inner.inplace = False
+            setattr(inner, "inplace", False)  # noqa: B010 - a name that only some modules have
     return module
 
 
@@ -160,7 +162,8 @@ def _followed(module: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor], 
         if node.kwargs.get("inplace"):
             node.kwargs = {**node.kwargs, "inplace": False}
     way.recompile()
-    return way
+    followed: Callable[[Tensor], dict[str, Any]] = way
+    return followed
 
 
 def _on_a_grid(tokens: Tensor, height: int, width: int) -> Tensor:
@@ -169,7 +172,8 @@ def _on_a_grid(tokens: Tensor, height: int, width: int) -> Tensor:
         count = tokens.shape[1] - first
         rows = round((count * height / width) ** 0.5)
         if rows and count % rows == 0 and rows * width == count // rows * height:
-            return tokens[:, first:].mT.unflatten(2, (rows, count // rows))
+            batch, _, channels = tokens.shape
+            return tokens[:, first:].mT.reshape(batch, channels, rows, count // rows)
     return tokens
 
 

@@ -17,10 +17,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module, metadata
+from typing import TYPE_CHECKING
 
 from nst_teach import costs, machine, samples
 from nst_teach.costs import Prediction, Probe, ProbeError
 from nst_teach.networks import WEIGHTS_FOLDER, NetworkError, load_network
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 DISTRIBUTION = "nst-teach"
@@ -351,7 +355,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _requirements() -> dict[str, object]:
+def _requirements() -> dict[str, SpecifierSet]:
     """Name and version bounds of each package that nst_teach cannot do without."""
     from packaging.requirements import Requirement
 
@@ -359,7 +363,7 @@ def _requirements() -> dict[str, object]:
     return {r.name: r.specifier for r in wanted if not r.marker or r.marker.evaluate({"extra": ""})}
 
 
-def _fault(name: str, bound) -> str:
+def _fault(name: str, bound: SpecifierSet) -> str:
     """What is wrong with a package, or nothing."""
     version = _version(name)
     if not version:
@@ -377,16 +381,20 @@ def _version(name: str) -> str:
 
 def _has_sum(file: metadata.PackagePath) -> bool:
     """Whether pip wrote down the checksum of this file of ours."""
-    return file.hash is not None and file.parts[0] == __package__
+    return file.hash is not None and file.parts[0].startswith(__package__)
 
 
 def _is_whole(file: metadata.PackagePath) -> bool:
     """Whether a file still has the checksum that pip wrote down."""
     try:
-        digest = hashlib.new(file.hash.mode, file.read_binary()).digest()
+        content = file.read_binary()
     except OSError:
         return False
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == file.hash.value
+    written = file.hash
+    if written is None:
+        return True
+    digest = hashlib.new(written.mode, content).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == written.value
 
 
 def _opens(name: str) -> bool:

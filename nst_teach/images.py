@@ -14,14 +14,14 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageCms, ImageOps
-from torch import Tensor, nn
+from torch import Tensor
 
 from nst_teach import machine, samples
 
@@ -59,7 +59,6 @@ CONVENTIONS = {
 
 ImageSource = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | Tensor
 Size = int | tuple[int, int]
-Placed = TypeVar("Placed", Tensor, nn.Module)
 
 
 class ImageError(ValueError):
@@ -94,17 +93,15 @@ def load_image(
         image = _from_picture(opened, size)
     else:
         image = opened if size is None else resize(opened, size)
-    return placed(image, device or "cpu", ImageError)
+    with device_advice(device or "cpu", ImageError):
+        return image.to(device or "cpu")
 
 
-def placed(thing: Placed, device: torch.device | str, error: type[ValueError]) -> Placed:
-    """A tensor or a module on this device.
-
-    Raises:
-        error: torch cannot use the device; the message names those that there may be.
-    """
+@contextlib.contextmanager
+def device_advice(device: torch.device | str, error: type[ValueError]) -> Generator[None]:
+    """Turn what torch raises for a device that it cannot use into `error`, which names others."""
     try:
-        return thing.to(device)
+        yield
     except (RuntimeError, AssertionError) as reason:  # torch's builds differ in what they raise
         raise error(
             f"the device '{device}' cannot be used ({str(reason).splitlines()[0]}). Choose 'cpu', "
@@ -371,7 +368,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB as screens and networks take it; like a viewer, leave a profile aside that is broken."""
     if picture.mode == "LAB":
-        return _converted(picture, ImageCms.createProfile("LAB"))
+        return _converted(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
     if not profile:
         return picture.convert("RGB")
     try:
@@ -383,9 +380,7 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
         return picture.convert("RGB")
 
 
-def _converted(
-    picture: Image.Image, profile: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile
-) -> Image.Image:
+def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     screen = ImageCms.createProfile("sRGB")
     converted = ImageCms.profileToProfile(picture, profile, screen, outputMode="RGB")
     assert converted is not None  # only with inPlace=True

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nst_teach.images import placed, preprocess
+from nst_teach.images import device_advice, preprocess
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_NETWORK = "petite"
@@ -171,7 +171,8 @@ def load_network(
     state = _download(name) if source is None else read_weights(source)
     origin = str(source or f"torchvision's {name}")
     copy_weights(network, state, name=name, origin=origin, keys=_file_keys(network))
-    return placed(network, device or "cpu", NetworkError)
+    with device_advice(device or "cpu", NetworkError):
+        return network.to(device or "cpu")
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:

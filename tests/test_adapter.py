@@ -105,7 +105,7 @@ def test_it_may_change_its_type_after_it_was_used(module):
 
 KINDS = {
     "resnet18": ({}, "layer1.1.relu_1", ("relu", "layer2.1.relu_1"), {"relu": (64, 16)}),
-    "convnext_tiny": ({}, "features.1.2.add", ("features.0.2.permute_1", "features.3.0.add"),
+    "convnext_tiny": ({}, "features.1.2.add", ("features.0", "features.3.0.add"),
                       {"features.1.2.add": (96, 8), "features.3.0.add": (192, 4)}),
     "vit_b_16": ({"image_size": SIDE}, "encoder.layers.encoder_layer_1.add_1",
                  ("conv_proj", "encoder.layers.encoder_layer_0.add_1"),

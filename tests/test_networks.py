@@ -416,7 +416,7 @@ def test_the_first_weight_that_does_not_fit_is_named(tiny_files):
 
 
 @pytest.mark.parametrize("ending", [".safetensors", ".pth", ".pt"])
-def test_own_weights_load_back(tiny, image, tmp_path, ending):
+def test_own_weights_load_back(tiny, tiny_files, image, tmp_path, ending):
     path = save_weights(tiny, tmp_path / f"own{ending}")
     assert path == tmp_path / f"own{ending}"
     network = load_network("tiny", weights=path)
@@ -425,7 +425,7 @@ def test_own_weights_load_back(tiny, image, tmp_path, ending):
     assert set(read_weights(path)) == set(file_state(tiny))
 
 
-def test_a_plain_state_dict_loads_back_too(tiny, tmp_path):
+def test_a_plain_state_dict_loads_back_too(tiny, tiny_files, tmp_path):
     """As the page on troubleshooting saves one."""
     torch.save(tiny.state_dict(), tmp_path / "own.pth")
     assert_same_weights(load_network("tiny", weights=tmp_path / "own.pth"), tiny)

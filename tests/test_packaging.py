@@ -27,6 +27,9 @@ CONDA_ONLY = {"python", "pip", "jupyterlab", "nbgitpuller", "nodejs"}
 PACKAGES = ("nst_teach", "nst_teach_checks")
 """What is installed: the core, and the checks of the exercises beside it."""
 
+PROGRAM = "nst_teach_command.py"
+"""... and what the shell starts."""
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
 ENVIRONMENT = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
@@ -133,7 +136,7 @@ def test_torch_and_torchvision_come_from_one_index():
 def wheel_files(tmp_path_factory) -> set[str]:
     """The names in the wheel that the project makes, built from a copy of its sources."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", PROGRAM):
         shutil.copy(ROOT / name, folder)
     for name in PACKAGES:
         shutil.copytree(ROOT / name, folder / name)
@@ -152,4 +155,4 @@ def test_wheel_carries_every_file_of_the_packages(wheel_files):
 
 def test_wheel_carries_nothing_but_the_packages(wheel_files):
     tops = {Path(name).parts[0] for name in wheel_files}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {top for top in tops if not top.endswith(".dist-info")} == {*PACKAGES, PROGRAM}

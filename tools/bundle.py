@@ -32,7 +32,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "painting-with-gradients"
 DISTRIBUTION = "nst-teach"
-PACKAGES = ("nst_teach", "nst_teach_checks")
+PACKAGES, PROGRAM = ("nst_teach", "nst_teach_checks"), "nst_teach_command.py"
 NEEDED = (DISTRIBUTION, "ipykernel", "ipywidgets", "joblib", "jupyterlab")
 """What a student's machine needs: the package, what its notebooks use, and a place to open them."""
 
@@ -131,7 +131,7 @@ def hashed_list(wheels: Iterable[Path]) -> str:
 def build_wheel(root: Path, folder: Path) -> Path:
     """The package as a wheel, built from a copy so that the checkout stays clean."""
     with tempfile.TemporaryDirectory() as copy:
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
+        for name in ("pyproject.toml", "README.md", "LICENSE", PROGRAM):
             shutil.copy(root / name, copy)
         ignore = shutil.ignore_patterns("__pycache__")
         for name in PACKAGES:
