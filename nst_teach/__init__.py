@@ -5,7 +5,9 @@ Read it in the order in which data comes through: `samples`, `images`, `networks
 The course "Painting with Gradients" explains each part.
 """
 
-from nst_teach import _torch, samples  # noqa: F401 - _torch only says how to get torch
+from nst_teach import _torch as _torch  # first: it says how to get torch
+from nst_teach import samples
+from nst_teach.adapter import adapt_network
 from nst_teach.images import (
     ImageError,
     deprocess,
@@ -16,7 +18,7 @@ from nst_teach.images import (
     to_pil,
 )
 from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
-from nst_teach.networks import FeatureNetwork, NetworkError, load_network
+from nst_teach.networks import FeatureNetwork, NetworkError, load_network, save_weights
 from nst_teach.objective import Losses, StyleObjective
 from nst_teach.optimizers import one_blas_thread
 from nst_teach.studio import studio
@@ -34,6 +36,7 @@ __all__ = [
     "ShapeError",
     "StyleObjective",
     "TransferError",
+    "adapt_network",
     "content_loss",
     "deprocess",
     "gram_matrix",
@@ -45,6 +48,7 @@ __all__ = [
     "resize",
     "samples",
     "save_image",
+    "save_weights",
     "studio",
     "style_loss",
     "to_pil",

@@ -108,7 +108,7 @@ class _Adapted(FeatureNetwork):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Adapted:
         self._ways = {}  # they hold tensors of the device that is left
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return self
 
     def _way(self, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
@@ -157,7 +157,7 @@ def _followed(module: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor], 
     way = create_feature_extractor(module, list(layers), suppress_diff_warning=True).eval()
     for node in way.graph.nodes:
         node.target = OUT_OF_PLACE.get(node.target, node.target)
-        if node.op == "call_method" and node.target.endswith("_"):
+        if isinstance(node.target, str) and node.op == "call_method":
             node.target = node.target.removesuffix("_")
         if node.kwargs.get("inplace"):
             node.kwargs = {**node.kwargs, "inplace": False}

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module, metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nst_teach import costs, machine, samples
 from nst_teach.costs import Prediction, Probe, ProbeError
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 DISTRIBUTION = "nst-teach"
+OURS = ("nst_teach", "nst_teach_checks")  # the packages in it
 OLDEST_PYTHON = (3, 11)
 NOTEBOOK_PACKAGES = {
     "ipykernel": "run the notebooks",
@@ -66,7 +67,7 @@ class Report:
     predictions: tuple[Prediction, ...] = ()
     free: int = 0
     """Bytes that a program could take when the checks were made."""
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
     def status(self) -> str:
@@ -278,7 +279,7 @@ def _facts() -> dict[str, object]:
 def as_json(report: Report) -> str:
     """The report for a program: `status`, `findings`, `probe`, `predictions`, `free`, `facts`."""
     fits = {p.name: p.bytes <= report.free for p in report.predictions}
-    data = asdict(report) | {"status": report.status}
+    data: dict[str, Any] = {**asdict(report), "status": report.status}
     data["predictions"] = [p | {"fits": fits[p["name"]]} for p in data["predictions"]]
     return json.dumps(data, indent=2, ensure_ascii=False)
 
@@ -381,7 +382,7 @@ def _version(name: str) -> str:
 
 def _has_sum(file: metadata.PackagePath) -> bool:
     """Whether pip wrote down the checksum of this file of ours."""
-    return file.hash is not None and file.parts[0].startswith(__package__)
+    return file.hash is not None and file.parts[0] in OURS
 
 
 def _is_whole(file: metadata.PackagePath) -> bool:

@@ -151,15 +151,16 @@ def training_loss(
     with torch.no_grad():
         goals = network(contents, network.content_layers)
     features = network(pictures, {*goals, *style_targets})
-    content = pictures.new_zeros(())
+    content: Tensor = pictures.new_zeros(())
     for layer, goal in goals.items():
         content = content + content_loss(features[layer], goal)
     count = sum(goal.numel() for goal in goals.values())
-    style = pictures.new_zeros(())
+    style: Tensor = pictures.new_zeros(())
     for layer, weight in layer_weights(tuple(style_targets), share=True).items():
         gram = gram_matrix(features[layer])
         style = style + weight * style_loss(gram, style_targets[layer].expand_as(gram))
-    return content / count + strength * style + smoothness * total_variation(pictures)
+    total: Tensor = content / count + strength * style
+    return total + smoothness * total_variation(pictures)
 
 
 def fast_styles() -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -219,7 +219,7 @@ def _must_fit(height: int, width: int) -> None:
 
 def _open(source: ImageSource) -> Image.Image | Tensor:
     """The picture behind `source`; where its pixels are floats, as `(1, 3, H, W)`."""
-    given: object = source  # whatever the types say, people pass other things
+    given = cast(object, source)  # whatever the types say, people pass other things
     if isinstance(given, Image.Image):
         with _readable("the picture"):
             given.load()  # Pillow reads the pixels only now
@@ -368,7 +368,7 @@ def _opaque(picture: Image.Image) -> Image.Image:
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     """RGB as screens and networks take it; like a viewer, leave a profile aside that is broken."""
     if picture.mode == "LAB":
-        return _converted(picture, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
+        return _converted(picture, _profile("LAB"))
     if not profile:
         return picture.convert("RGB")
     try:
@@ -381,10 +381,14 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    screen = ImageCms.createProfile("sRGB")
-    converted = ImageCms.profileToProfile(picture, profile, screen, outputMode="RGB")
+    converted = ImageCms.profileToProfile(picture, profile, _profile("sRGB"), outputMode="RGB")
     assert converted is not None  # only with inPlace=True
     return converted
+
+
+def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
+    profile: Any = ImageCms.createProfile(space)
+    return ImageCms.ImageCmsProfile(profile)
 
 
 def _from_deep_grey(picture: Image.Image) -> Image.Image:
@@ -410,7 +414,7 @@ def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
 
 
 def _is_length(side: object) -> bool:
-    return isinstance(side, Integral) and not isinstance(side, bool) and int(side) >= 1
+    return not isinstance(side, bool) and isinstance(side, Integral) and int(side) >= 1
 
 
 def _convention(name: str, x: Tensor) -> Convention:

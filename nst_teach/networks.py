@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from nst_teach.images import device_advice, preprocess
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_NETWORK = "petite"
@@ -257,17 +261,20 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
         names = _file_keys(network)
         state = {names[key][0]: value for key, value in state.items()}
     packed = {key: value.contiguous() for key, value in state.items()}  # not channels_last
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
+    import safetensors.torch
 
     try:
         if path.suffix == ".safetensors":
-            save_file(packed, path)
+            safetensors.torch.save_file(packed, path)
         elif path.suffix in (".pth", ".pt"):
             torch.save(packed, path)
         else:
             raise NetworkError(f"cannot save weights as '{path.name}': use .safetensors or .pth.")
-    except (OSError, RuntimeError, SafetensorError) as error:  # the last two for a full disk
+    except (
+        OSError,
+        RuntimeError,
+        safetensors.SafetensorError,
+    ) as error:  # the last two for a full disk
         raise NetworkError(f"cannot write {path}: {error}. Choose another folder.") from error
     return path
 
@@ -283,9 +290,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise NetworkError(f"there is no weight file '{path}' (looked in {Path.cwd()}).")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            import safetensors.torch
 
-            return load_file(path)
+            return safetensors.torch.load_file(path)
         state: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader raises errors of its own kind
         raise NetworkError(
@@ -295,8 +302,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, Mapping):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
-    tensors = {str(name): value for name, value in state.items() if isinstance(value, Tensor)}
-    if len(tensors) < len(state):
+    entries: Mapping[Any, Any] = state
+    tensors = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
+    if len(tensors) < len(entries):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
     return tensors
 
@@ -308,14 +316,15 @@ def _bundled(name: str) -> Path | None:
 
 def _download(name: str) -> dict[str, Tensor]:
     """torchvision's ImageNet weights, from torch's cache or fetched into it."""
-    from torchvision.models import get_model_weights
+    from torchvision import models
 
-    weights = get_model_weights(name).DEFAULT
+    weights: WeightsEnum = getattr(models.get_model_weights(name), "DEFAULT")  # noqa: B009 - an alias
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        return weights.get_state_dict(
+        state: dict[str, Tensor] = weights.get_state_dict(
             progress=True, check_hash=True, weights_only=True, map_location="cpu"
         )
+        return state
     except Exception as error:  # network errors come in many kinds, and a broken file in others
         raise NetworkError(
             f"the weights of {name} are not here and could not be fetched "

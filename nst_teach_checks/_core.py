@@ -14,7 +14,7 @@ import inspect
 import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -60,7 +60,17 @@ class Mistake:
     hint: str
 
 
-CheckFunction = Callable[..., Feedback]
+class CheckFunction(Protocol):
+    """What a student calls with an answer; it knows its task."""
+
+    task: Task
+
+    def __call__(self, answer: Any, *, seed: int | None = None) -> Feedback: ...
+
+
+_CALL = inspect.signature(CheckFunction.__call__)
+SHOWN = _CALL.replace(parameters=list(_CALL.parameters.values())[1:])
+"""How a check looks to whoever asks for help: without `self`."""
 
 
 def task(
@@ -85,35 +95,33 @@ def task(
             _session.remember(feedback)
             return feedback
 
-        check.__signature__ = inspect.signature(_signature)
-        check.__annotations__ = dict(_signature.__annotations__)
-        check.task = entry
-        return check
+        vars(check).update(__signature__=SHOWN, task=entry)
+        check.__annotations__ = dict(CheckFunction.__call__.__annotations__)
+        return cast(CheckFunction, check)
 
     return register
-
-
-def _signature(answer: Any, *, seed: int | None = None) -> Feedback: ...
 
 
 def judge(task: Task, value: Any, seed: int | None = None) -> Feedback:
     """Examine a student's answer with fresh random inputs, or with those of `seed`."""
     seed = secrets.randbelow(SEED_LIMIT) if seed is None else seed
     answer = Answer(value, seed)
-    facts = {"task": task.id, "title": task.title, "points": task.points, "seed": seed}
+    feedback = functools.partial(
+        Feedback, task=task.id, title=task.title, points=task.points, seed=seed
+    )
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             answer.must_be_attempted()
             task.examine(answer)
     except NotAttempted:
-        return Feedback(**facts, status="not attempted")
+        return feedback(status="not attempted")
     except Rejected as found:
-        return Feedback(
-            **facts, status="rejected", mistake=found.mistake, seen=found.seen, hint=found.hint,
+        return feedback(
+            status="rejected", mistake=found.mistake, seen=found.seen, hint=found.hint,
             reread=task.reread, printed=answer.printed.getvalue(),
         )  # fmt: skip
-    return Feedback(**facts, status="passed", printed=answer.printed.getvalue())
+    return feedback(status="passed", printed=answer.printed.getvalue())
 
 
 class Answer:
@@ -133,7 +141,7 @@ class Answer:
         if self.value is ... or is_stub(self.value):
             raise NotAttempted
 
-    def reject(self, mistake: str, seen: str, hint: str) -> None:
+    def reject(self, mistake: str, seen: str, hint: str) -> NoReturn:
         """End the examination: the answer has this mistake."""
         raise Rejected(mistake, seen, hint)
 
@@ -238,7 +246,9 @@ class Answer:
             output = function(*inputs)
             if not isinstance(output, Tensor) or not output.requires_grad:
                 return None
-            return torch.autograd.grad(output.sum(), inputs[wrt], allow_unused=True)[0]
+            found: Tensor | None
+            (found,) = torch.autograd.grad(output.sum(), inputs[wrt], allow_unused=True)
+            return found
 
         found = self.guarded(lambda: gradient(self.value))
         if found is None:

@@ -53,7 +53,7 @@ def _repository() -> str:
         addresses = metadata("nst-teach").get_all("Project-URL") or []
     except PackageNotFoundError:  # run from a folder, not installed
         return ".."
-    named = dict(entry.split(", ", 1) for entry in addresses)
+    named: dict[str, str] = dict(entry.split(", ", 1) for entry in addresses)
     return named.get("Repository", "..")
 
 
@@ -114,7 +114,8 @@ class Feedback:
         )
 
     def _link(self) -> str:
-        address, name = escape(self.reread.address), escape(str(self.reread))
+        address = escape(self.reread.address if self.reread else "")
+        name = escape(str(self.reread))
         return f'<a href="{address}" style="color:inherit;text-decoration:underline">{name}</a>'
 
     def _score(self) -> str:

@@ -13,11 +13,13 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+import nst_teach
 
 DEADLINE = 10.0
 """Seconds that one call of a student's function may take. Right answers take well under one."""
@@ -31,7 +33,7 @@ PRINTED_LIMIT = 500
 MESSAGE_LIMIT = 200
 """Characters of an error's message that are shown: what matters comes first."""
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGES = (Path(__file__).parent, Path(nst_teach.__file__).parent)
 
 
 class TooSlow(BaseException):
@@ -80,7 +82,7 @@ def deadline(seconds: float) -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def _alarm(seconds: float) -> Generator[None]:
     armed = True
 
     def ring(*_: object) -> None:
@@ -98,7 +100,7 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tracing(seconds: float) -> Iterator[None]:
+def _tracing(seconds: float) -> Generator[None]:
     end = time.monotonic() + seconds
 
     def watch(frame: FrameType, event: str, argument: Any) -> Any:
@@ -125,5 +127,5 @@ def locate(error: BaseException) -> Raised:
 
 
 def _belongs_to_a_library(file: str) -> bool:
-    libraries = [PACKAGE, sysconfig.get_path("stdlib"), *site.getsitepackages()]
+    libraries: list[str | Path] = [*PACKAGES, sysconfig.get_path("stdlib"), *site.getsitepackages()]
     return any(Path(file).is_relative_to(folder) for folder in libraries)

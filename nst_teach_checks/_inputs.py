@@ -58,5 +58,6 @@ class Inputs:
                 fan_in = module.weight[0].numel()
                 weight = self.normal(*module.weight.shape, dtype=dtype) * (2 / fan_in) ** 0.5
                 module.weight.copy_(weight)
+                assert module.bias is not None  # build_vgg makes one
                 module.bias.copy_(ALIVE * self.normal(*module.bias.shape, dtype=dtype))
         return network

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -26,3 +28,8 @@ def by_nudges(loss: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
         nudge = nudge.view_as(point)
         slopes.append((loss(point + nudge) - loss(point - nudge)) / (2 * NUDGE))
     return torch.stack(slopes).view_as(point).to(at.dtype)
+
+
+def total(parts: Iterable[Tensor]) -> Tensor:
+    """The sum of one tensor or more."""
+    return functools.reduce(operator.add, parts)

@@ -31,7 +31,7 @@ def beside(expected: Tensor, make: Callable[[], Any] | None = None) -> Figure:
     from nst_teach import plots
 
     yours, title = _yours(make)
-    sheet = plots.images({"expected": expected, title: yours if title == "yours" else expected})
+    sheet = plots.images({"expected": expected, title: expected if yours is None else yours})
     if title != "yours":
         _empty(sheet.axes[1])
     return sheet

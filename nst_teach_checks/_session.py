@@ -59,7 +59,7 @@ def report(exercise: str | None = None, *, machine: bool = False) -> Report | di
     return {"format": FORMAT, "exercises": list(summary.exercises)} if machine else summary
 
 
-def save_report(path: str | os.PathLike, exercise: str | None = None) -> Path:
+def save_report(path: str | os.PathLike[str], exercise: str | None = None) -> Path:
     """Write the machine-readable summary as JSON; returns the path. Arguments as in `report`."""
     path = Path(path)
     text = json.dumps(report(exercise, machine=True), indent=2, ensure_ascii=False)

@@ -142,7 +142,7 @@ def describe(value: Any) -> str:
     return f"{kind} of shape {tuple(numbers.shape)}, {dtype(value)}"
 
 
-def _described_parts(value: tuple | list | dict) -> str:
+def _described_parts(value: tuple[Any, ...] | list[Any] | dict[Any, Any]) -> str:
     if isinstance(value, dict):
         return f"a dictionary of {', '.join(map(str, value))}"
     if value and all(isinstance(part, str) for part in value):

@@ -44,8 +44,11 @@ UNKNOWN = "unknown"
 def _network(answer: Answer) -> tuple[nn.Sequential, tuple[str, ...]]:
     """A small stack with random weights and in-place ReLUs, and the names of its modules."""
     network = answer.inputs.network(torch.float32)
-    kinds = {"relu": lambda: nn.ReLU(inplace=True), "pool": lambda: nn.MaxPool2d(*pools.pop(0))}
     pools = list(POOLS)
+    kinds: dict[str, Callable[[], nn.Module]] = {
+        "relu": lambda: nn.ReLU(inplace=True),
+        "pool": lambda: nn.MaxPool2d(*pools.pop(0)),
+    }
     modules = [
         kinds[name[:4]]() if name[:4] in kinds else module
         for name, module in zip(network.layers, network.stack, strict=True)
@@ -66,7 +69,7 @@ def _portrait(stack: nn.Sequential) -> tuple[Any, ...]:
 
 
 def _hooks(stack: nn.Sequential) -> int:
-    return sum(len(module._forward_hooks) for module in stack.modules())
+    return sum(len(module._forward_hooks) for module in stack.modules())  # pyright: ignore[reportPrivateUsage]
 
 
 def _leaves_it_alone(answer: Answer, stack: nn.Sequential, *inputs: Any) -> Any:
@@ -101,11 +104,13 @@ def _must_be_a_network(answer: Answer, part: Any) -> None:
 
 def _run_part(function: Callable[..., nn.Module], stack: nn.Sequential, names: Layers, layer: str,
               x: Tensor) -> Tensor:  # fmt: skip
-    return function(stack, names, layer)(x)
+    features: Tensor = function(stack, names, layer)(x)
+    return features
 
 
 def _cut(stack: nn.Sequential, names: Layers, layer: str, x: Tensor, *, more: int = 0) -> Tensor:
-    return stack[: list(names).index(layer) + 1 + more](x)
+    features: Tensor = stack[: list(names).index(layer) + 1 + more](x)
+    return features
 
 
 ENDS = "Print your part and the name of its last module. Where does a slice stop?"
@@ -148,7 +153,8 @@ def _must_begin_alike(answer: Answer, part: nn.Module, stack: nn.Sequential) -> 
 
 
 def _run_changed(function: Callable[..., nn.Module], stack: nn.Sequential, x: Tensor) -> Tensor:
-    return function(stack)(x)
+    features: Tensor = function(stack)(x)
+    return features
 
 
 def _exchanged(stack: nn.Sequential, x: Tensor, make: Callable[[nn.MaxPool2d], Any]) -> Tensor:
@@ -218,6 +224,7 @@ def _measured(plan: Sequence[int], layer: str) -> int:
     image = torch.ones(1, 3, WIDE, WIDE, requires_grad=True)
     features = network(image, layer)[layer]
     features[0, 0, features.shape[2] // 2, features.shape[3] // 2].backward()
+    assert image.grad is not None  # just computed
     return int((image.grad[0].sum(dim=0) > 0).any(dim=1).sum())
 
 
@@ -533,7 +540,8 @@ def _rescaled(
     factors = scale(means)
 
     def along(axis: int, power: int) -> Tensor:
-        return (factors**power).view([-1 if a == axis else 1 for a in range(4)])
+        powers: Tensor = factors**power
+        return powers.view([-1 if a == axis else 1 for a in range(4)])
 
     return (
         weight * along(axis, 1),

@@ -207,7 +207,8 @@ def _off_the_kink(answer: Answer, like: Tensor) -> Tensor:
 
 
 def _layer_of(network: FeatureNetwork, photo: Tensor, layer: str) -> Tensor:
-    return network(photo, layer)[layer].detach()
+    features: dict[str, Tensor] = network(photo, layer)
+    return features[layer].detach()
 
 
 WATCHED = (

@@ -153,7 +153,8 @@ def _two_sizes(answer: Answer, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Features of a picture and of a style: the same filters, other numbers of positions."""
     filters, *sides = answer.inputs.sides(5)
     shapes = ((1, filters, *sides[:2]), (1, filters, *sides[2:]))
-    return tuple(answer.inputs.normal(*shape, dtype=dtype).relu() for shape in shapes)
+    one, other = (answer.inputs.normal(*shape, dtype=dtype).relu() for shape in shapes)
+    return one, other
 
 
 def _style_loss(features: Tensor, style: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nst_teach import losses
 from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._oracles import total
 
 __all__ = [
     "beta_at",
@@ -44,7 +45,7 @@ def _positive(answer: Answer) -> float:
 def _parts(values: Tensor) -> tuple[Parts, Parts]:
     """Content and style losses by layer, out of a row of numbers."""
     split = len(CONTENT_LAYERS)
-    content = dict(zip(CONTENT_LAYERS, values[:split], strict=True))
+    content: Parts = dict(zip(CONTENT_LAYERS, values[:split], strict=True))
     return content, dict(zip(STYLE_LAYERS, values[split:], strict=True))
 
 
@@ -54,17 +55,17 @@ def _of_parts(function: Callable[..., Tensor], values: Tensor, weights: dict[str
 
 
 def _weighted(style: Parts, weights: dict[str, float]) -> Tensor:
-    return sum(weights[layer] * style[layer] for layer in style)
+    return total(weights[layer] * style[layer] for layer in style)
 
 
 def _total(
     content: Parts, style: Parts, weights: dict[str, float], alpha: float, beta: float
 ) -> Tensor:
-    return alpha * sum(content.values()) + beta * _weighted(style, weights)
+    return alpha * total(content.values()) + beta * _weighted(style, weights)
 
 
 def _by_order(style: Parts, weights: dict[str, float]) -> Tensor:
-    return sum(w * E for w, E in zip(weights.values(), style.values(), strict=True))
+    return total(w * E for w, E in zip(weights.values(), style.values(), strict=True))
 
 
 BY_NAME = (
@@ -286,7 +287,7 @@ def _must_be_movable(answer: Answer, start: Tensor) -> None:
             "no-gradient-wanted", "your start has requires_grad = False",
             "An optimiser would have no gradient to follow. Who says that this tensor wants one?",
         )  # fmt: skip
-    if not start.is_leaf:
+    if start.grad_fn is not None:
         answer.reject(
             "not-a-leaf", f"your start is the result of an operation ({start.grad_fn.name()})",
             "An optimiser moves only a tensor that no operation has made. At which point do you "
@@ -402,8 +403,8 @@ def beta_at(answer: Answer) -> None:
 
 
 def _two_shapes(answer: Answer) -> tuple[float, Shape, Shape]:
-    filters, *sides = answer.inputs.sides(5)
-    return 1000 * _positive(answer), (1, filters, *sides[:2]), (1, filters, *sides[2:])
+    filters, h, w, new_h, new_w = answer.inputs.sides(5)
+    return 1000 * _positive(answer), (1, filters, h, w), (1, filters, new_h, new_w)
 
 
 # 5 A wanted share
@@ -419,7 +420,7 @@ def _for_share(function: Callable[..., Any], content_gradient: Tensor, style_gra
 
 
 def _beta_for_share(c: Tensor, s: Tensor, alpha: float, share: float) -> float:
-    return alpha * (c.norm() / s.norm()).item() * _odds(share)
+    return alpha * float(c.norm() / s.norm()) * _odds(share)
 
 
 BACK = (
@@ -499,7 +500,8 @@ def _measured(alpha: float, beta: float, content_shape: Shape, style_shape: Shap
 
 def _pair(shape: Shape) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)  # any two features give the same unit
-    return tuple(torch.rand(2, *shape, generator=generator, dtype=torch.float64))
+    one, other = torch.rand(2, *shape, generator=generator, dtype=torch.float64)
+    return one, other
 
 
 def _content_unit(shape: Shape) -> float:
@@ -585,7 +587,7 @@ def our_beta(answer: Answer) -> None:
 
 
 def _their_setting(answer: Answer) -> tuple[float, float, Shape, Shape]:
-    deep, *sides = answer.inputs.sides(3)
-    shallow, *wide = answer.inputs.sides(3)
-    shapes = (1, deep, *sides), (1, shallow + deep, *wide)
+    deep, h, w = answer.inputs.sides(3)
+    shallow, wide_h, wide_w = answer.inputs.sides(3)
+    shapes = (1, deep, h, w), (1, shallow + deep, wide_h, wide_w)
     return _positive(answer), 1e4 * _positive(answer), *shapes

@@ -282,7 +282,7 @@ def _inside(
             adam.zero_grad()
         loss = loss_of(image.clamp(0, 1) if in_graph else image)
         loss.backward()
-        if last == "gradient":
+        if last == "gradient" and image.grad is not None:
             image.grad.clamp_(0, 1)
         adam.step()
         _tidy(image, last)
@@ -549,7 +549,7 @@ def diagnose(answer: Answer) -> None:
 
 
 def _said(answer: Answer, history: History) -> str:
-    diagnosis = answer(list(history))
+    diagnosis: str = answer(list(history))
     _must_be_one_of(answer, DIAGNOSES, diagnosis)
     return diagnosis
 

@@ -203,7 +203,7 @@ Sets = Mapping[str, Sequence[str]]
 
 def _settings(
     sets: Sets, ratios: Sequence[float], before: Weights, energy: float,
-    weigh: Callable[..., Weights] = _shares,
+    *, weigh: Callable[..., Weights] = _shares,
 ) -> list[Setting]:  # fmt: skip
     return [
         (name, weigh(layers, before), ratio * energy)
@@ -308,7 +308,9 @@ def _painter(slow: float) -> Callable[[Setting], SimpleNamespace]:
       reread=(CHAPTER, "The table, on as many cores as you like"))  # fmt: skip
 def run_all(answer: Answer) -> None:
     """`run_all(paint, settings, jobs)`: `paint(setting)` for each, in so many processes."""
-    settings = [(f"row {k}", {}, _number(answer.inputs)) for k in range(CELLS)]
+    settings: list[tuple[str, dict[str, float], float]] = [
+        (f"row {k}", {}, _number(answer.inputs)) for k in range(CELLS)
+    ]
     _wake(JOBS)
     painted = answer(_painter(settings[0][2]), settings, JOBS)
     if not isinstance(painted, (list, tuple)):
@@ -338,7 +340,7 @@ def _must_be_in_order(answer: Answer, painted: Sequence[Any], wanted: list[Any])
         return
     if sorted(found, key=repr) == sorted(wanted, key=repr):
         answer.reject(
-            "out-of-order", f"the names come back as {', '.join(name for name, _ in found)}",
+            "out-of-order", f"the names come back as {', '.join(str(name) for name, _ in found)}",
             "All are there. Which picture would stand beside which label? The order of the "
             "settings must not depend on who is done first.",
         )  # fmt: skip

@@ -47,7 +47,8 @@ def _clouds(answer: Answer, dtype: torch.dtype, *, equal: bool = False) -> tuple
     """
     filters, one, other = answer.inputs.sides(3)
     other = one if equal else other
-    return tuple(answer.inputs.normal(filters, m, dtype=dtype).abs() for m in (one, other))
+    normal = answer.inputs.normal
+    return normal(filters, one, dtype=dtype).abs(), normal(filters, other, dtype=dtype).abs()
 
 
 def _layers(answer: Answer, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -218,10 +219,16 @@ BY_GRAMS = (
 class _Largest(TorchDispatchMode):
     """Watches torch and remembers the size of the largest tensor that it makes."""
 
-    numbers = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.numbers = 0
 
     def __torch_dispatch__(
-        self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self,
+        function: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         output = function(*args, **(kwargs or {}))
         if isinstance(output, Tensor):
@@ -269,7 +276,8 @@ def _two_levels(values: Tensor, mean: float) -> Tensor:
 def _levels(values: Tensor, mean: float, spread: Any) -> Tensor:
     signs = torch.ones_like(values)
     signs[::2] = -1
-    return mean + spread * signs
+    levels: Tensor = mean + spread * signs
+    return levels
 
 
 def _standardised(values: Tensor, mean: float, correction: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nst_teach.images import LUMA
 from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._oracles import total
 
 __all__ = [
     "blend",
@@ -205,15 +206,14 @@ def _blend(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
 
 def _sum(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
     pairs = list(zip(targets, weights, strict=True))
-    return {layer: sum(w * t[layer] for t, w in pairs) for layer in targets[0]}
+    return {layer: total(w * t[layer] for t, w in pairs) for layer in targets[0]}
 
 
 def _by_position(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
     """Trusts that all dictionaries have their layers in one order."""
-    total = sum(weights)
     columns = zip(*(t.values() for t in targets), strict=True)
     return {
-        layer: sum(w * g for w, g in zip(weights, grams, strict=True)) / total
+        layer: total(w * g for w, g in zip(weights, grams, strict=True)) / sum(weights)
         for layer, grams in zip(targets[0], columns, strict=True)
     }
 
@@ -283,7 +283,8 @@ def _shares(features: Tensor, mask: Tensor, **how: Any) -> Tensor:
 
 def _weighted(features: Tensor, shares: Tensor, total: Any) -> Tensor:
     f = features.flatten(2)
-    return (f * shares) @ f.mT / total
+    gram: Tensor = (f * shares) @ f.mT / total
+    return gram
 
 
 def _region_gram(features: Tensor, mask: Tensor, **how: Any) -> Tensor:
@@ -402,7 +403,8 @@ def _palette(image: Tensor) -> tuple[Tensor, Tensor]:
 
 def _power(matrix: Tensor, exponent: float) -> Tensor:
     values, vectors = torch.linalg.eigh(matrix)
-    return vectors @ torch.diag(values**exponent) @ vectors.mT
+    power: Tensor = vectors @ torch.diag(values**exponent) @ vectors.mT
+    return power
 
 
 def _mapped(
@@ -427,7 +429,8 @@ def _by_one_mean(style: Tensor, photo: Tensor) -> Tensor:
 
 
 def _upper_factors(a: Tensor, p: Tensor) -> Tensor:
-    return torch.linalg.cholesky(p).mT @ torch.linalg.inv(torch.linalg.cholesky(a).mT)
+    factor: Tensor = torch.linalg.cholesky(p).mT @ torch.linalg.inv(torch.linalg.cholesky(a).mT)
+    return factor
 
 
 def _channels_alone(a: Tensor, p: Tensor) -> Tensor:
