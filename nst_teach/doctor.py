@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 from nst_teach import costs, machine, samples
 from nst_teach.costs import Prediction, Probe, ProbeError
 from nst_teach.networks import WEIGHTS_FOLDER, NetworkError, load_network
+from nst_teach.source import DISTRIBUTION, pip_install
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-DISTRIBUTION = "nst-teach"
 OURS = ("nst_teach", "nst_teach_checks")  # the packages in it
 OLDEST_PYTHON = (3, 11)
 NOTEBOOK_PACKAGES = {
@@ -93,7 +93,7 @@ def check_packages() -> Finding:
     if not faults:
         return Finding("packages", OK, f"all {len(wanted)} that nst_teach requires")
     return Finding("packages", PROBLEM, "; ".join(faults), "what nst_teach requires",
-                   "Run: pip install --upgrade nst-teach")  # fmt: skip
+                   f"Run: {pip_install('--upgrade')}")  # fmt: skip
 
 
 def check_notebooks() -> Finding:
@@ -129,7 +129,7 @@ def check_files() -> Finding:
     if broken:
         return Finding("files", PROBLEM, f"changed or missing: {', '.join(broken)}",
                        "what was installed",
-                       "Run: pip install --force-reinstall --no-deps nst-teach")  # fmt: skip
+                       f"Run: {pip_install('--force-reinstall --no-deps')}")  # fmt: skip
     if not packed:
         return Finding("files", OK, "an editable install: its files are yours to change")
     return Finding("files", OK, f"{len(packed)} with the right checksum")
@@ -157,7 +157,7 @@ def check_samples() -> Finding:
         return Finding("samples", OK, f"{len(samples.names())} pictures open")
     return Finding("samples", PROBLEM, f"cannot be opened: {', '.join(broken)}",
                    f"all {len(samples.names())} pictures of the course",
-                   "Run: pip install --force-reinstall scikit-image nst-teach")  # fmt: skip
+                   f"Run: {pip_install('--force-reinstall')}")  # fmt: skip
 
 
 def check_memory() -> Finding:
@@ -231,7 +231,7 @@ def examine(timed: bool = True, tell: Callable[[Finding], object] | None = None)
         tell: called with each `Finding`.
     """
     tell = tell or (lambda finding: None)
-    findings = []
+    findings: list[Finding] = []
     for finding in _findings():
         findings.append(finding)
         tell(finding)

@@ -219,23 +219,22 @@ def _must_fit(height: int, width: int) -> None:
 
 def _open(source: ImageSource) -> Image.Image | Tensor:
     """The picture behind `source`; where its pixels are floats, as `(1, 3, H, W)`."""
-    given = cast(object, source)  # whatever the types say, people pass other things
-    if isinstance(given, Image.Image):
+    if isinstance(source, Image.Image):
         with _readable("the picture"):
-            given.load()  # Pillow reads the pixels only now
-        return given
-    if isinstance(given, Tensor):
-        return _from_tensor(given)
-    if isinstance(given, np.ndarray):
-        return _from_array(given)
-    if isinstance(given, str) and given in samples.names():
-        return samples.open_sample(given)
-    if not isinstance(given, (str, os.PathLike)):
+            source.load()  # Pillow reads the pixels only now
+        return source
+    if isinstance(source, Tensor):
+        return _from_tensor(source)
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str) and source in samples.names():
+        return samples.open_sample(source)
+    if not isinstance(cast(object, source), (str, os.PathLike)):
         raise ImageError(
-            f"load_image got {given!r:.60}; expected a path, the name of a sample, a PIL image, "
+            f"load_image got {source!r:.60}; expected a path, the name of a sample, a PIL image, "
             "an array or a tensor."
         )
-    return _from_file(Path(given))
+    return _from_file(Path(source))
 
 
 def _from_file(path: Path) -> Image.Image:
@@ -387,8 +386,7 @@ def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image
 
 
 def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
-    profile: Any = ImageCms.createProfile(space)
-    return ImageCms.ImageCmsProfile(profile)
+    return ImageCms.ImageCmsProfile(cast(Any, ImageCms.createProfile(space)))
 
 
 def _from_deep_grey(picture: Image.Image) -> Image.Image:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -274,7 +274,7 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
         OSError,
         RuntimeError,
         safetensors.SafetensorError,
-    ) as error:  # the last two for a full disk
+    ) as error:
         raise NetworkError(f"cannot write {path}: {error}. Choose another folder.") from error
     return path
 
@@ -302,7 +302,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         ) from error
     if not isinstance(state, Mapping):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
-    entries: Mapping[Any, Any] = state
+    entries = cast(Mapping[object, object], state)
     tensors = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
     if len(tensors) < len(entries):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from html import escape
-from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Literal
+
+from nst_teach import source
 
 Status = Literal["passed", "rejected", "not attempted"]
 
@@ -44,17 +45,8 @@ class Reread:
         """The chapter beside this notebook where there is one, else in the public repository."""
         page = f"book/chapters/{self.chapter}.ipynb"
         beside = (folder for folder in ("..", "../..") if Path(folder, page).exists())
-        root = next(beside, f"{_repository()}/blob/main")
+        root = next(beside, f"{source.address()}/blob/main" if source.address() else "..")
         return f"{root}/{page}#{self.heading.replace(' ', '-')}"
-
-
-def _repository() -> str:
-    try:
-        addresses = metadata("nst-teach").get_all("Project-URL") or []
-    except PackageNotFoundError:  # run from a folder, not installed
-        return ".."
-    named: dict[str, str] = dict(entry.split(", ", 1) for entry in addresses)
-    return named.get("Repository", "..")
 
 
 @dataclass(frozen=True)

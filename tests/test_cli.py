@@ -412,6 +412,7 @@ def test_help_lists_the_samples(capsys):
 def python(*arguments: str, folder) -> subprocess.CompletedProcess:
     """A fresh interpreter in an empty folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONUNBUFFERED", None)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

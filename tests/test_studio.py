@@ -446,7 +446,7 @@ def test_without_ipywidgets_the_error_names_the_extra(monkeypatch):
         if name.endswith((".view", ".controls")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(ImportError, match=r"pip install 'nst-teach\[book\]'"):
+    with pytest.raises(ImportError, match=r'pip install "nst-teach\[book\] @ git\+https://'):
         studio()
 
 

@@ -4,7 +4,7 @@
     python tools/nbgrader_course.py ~/course ex03 ex04    some of them
 
 The folder gets `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` where
-there is none. nbgrader itself (`pip install "nst-teach[teach]"`) then makes the students' version,
+there is none. nbgrader itself (`pip install --editable ".[teach]"`) then makes the students' version,
 and grades what comes back; exercises/README.md goes through it.
 
 The notebooks are the solved ones, with nbgrader's markers in them and its metadata on each cell:

@@ -15,6 +15,7 @@ import torch
 from nst_teach.images import ImageSource, Size
 from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.objective import Layers, layer_weights
+from nst_teach.source import pip_install
 from nst_teach.studio.settings import Settings, picture, start_of
 from nst_teach.studio.words import check_controls, control, control_names
 
@@ -68,8 +69,8 @@ def studio(
         from nst_teach.studio.view import Studio
     except ImportError as error:
         raise ImportError(
-            "the studio needs ipywidgets, which is not installed here. Install it with the "
-            "course's extra: pip install 'nst-teach[book]'."
+            "the studio needs ipywidgets, which is not installed here. Run: "
+            + pip_install(extra="book")
         ) from error
     if not isinstance(network, FeatureNetwork):
         network = load_network(network, device=device)

@@ -1,7 +1,7 @@
 """Paint the style pictures of the package, or check that they are what the programs paint.
 
-python -m tools.paint            paint all into nst_teach/pictures
-python -m tools.paint --check    paint again and compare pixel by pixel
+python tools/paint_styles.py            paint all into nst_teach/pictures
+python tools/paint_styles.py --check    paint again and compare pixel by pixel
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ NAMES = (
     "stained_glass",
     "woodcut_wave",
 )
-PICTURES = Path(__file__).parents[2] / "nst_teach" / "pictures"
+PICTURES = Path(__file__).parents[1] / "nst_teach" / "pictures"
 JPEG = {"quality": 92, "subsampling": 0}  # full colour: style lives in it
 
 
 def paint(name: str) -> bytes:
     """The picture as a JPEG file."""
-    pixels = importlib.import_module(f"tools.paint.{name}").paint()
+    pixels = importlib.import_module(f"paint.{name}").paint()
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", **JPEG)
     return buffer.getvalue()
@@ -41,7 +41,7 @@ def paint(name: str) -> bytes:
 
 def index() -> str:
     """Title and alt text of every picture, as `nst_teach.samples` reads them."""
-    modules = {name: importlib.import_module(f"tools.paint.{name}") for name in NAMES}
+    modules = {name: importlib.import_module(f"paint.{name}") for name in NAMES}
     entries = {name: {"title": m.TITLE, "alt": m.ALT} for name, m in modules.items()}
     return json.dumps(entries, indent=2, ensure_ascii=False) + "\n"
 
@@ -73,7 +73,7 @@ def check() -> int:
     if (PICTURES / "index.json").read_text(encoding="utf-8") != index():
         wrong.append("index.json")
     if wrong:
-        print(f"run 'python -m tools.paint' for: {', '.join(wrong)}", file=sys.stderr)
+        print(f"run 'python tools/paint_styles.py' for: {', '.join(wrong)}", file=sys.stderr)
     return bool(wrong)
 
 
