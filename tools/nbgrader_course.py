@@ -4,8 +4,8 @@
     python tools/nbgrader_course.py ~/course ex03 ex04    some of them
 
 The folder gets `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` where
-there is none. nbgrader itself (`pip install --editable ".[teach]"`) then makes the students' version,
-and grades what comes back; exercises/README.md goes through it.
+there is none. nbgrader itself (`pip install --editable ".[teach]"`) then makes the students'
+version, and grades what comes back; exercises/README.md goes through it.
 
 The notebooks are the solved ones, with nbgrader's markers in them and its metadata on each cell:
 what a student writes is a solution; a check is locked, has its points and a hidden test that calls
