@@ -196,7 +196,7 @@ def test_wheel_carries_nothing_but_the_packages(wheel_files):
     assert {top for top in tops if not top.endswith(".dist-info")} == {*PACKAGES, PROGRAM}
 
 
-# The sdist: the whole project, so that whoever packs it for a distribution can test what they packed
+# The sdist: the whole project, so that whoever packs it can test what they packed
 
 
 @pytest.fixture(scope="module")
