@@ -419,8 +419,10 @@ def test_links_lead_to_the_caption_where_no_text_is_above_the_cell(page):
     assert page.cells([drawing()])[1].source == f"{ANCHOR}**Fig. 3.1.** Words."
 
 
-def test_figure_without_a_name_has_a_caption_without_a_number(page):
-    assert page.cells([drawing(name=None)])[1].source == "*Figure.* Words."
+def test_figure_without_a_name_is_refused(page):
+    """Sphinx counts it; without a name the notebook could not."""
+    with pytest.raises(plain_text.PlainError, match=r"the figure 'Words\.' has no name"):
+        page.cells([drawing(name=None)])
 
 
 def test_answers_of_students_are_left_alone(page):

@@ -102,9 +102,9 @@ class Page:
         if "caption" not in figure:
             return [code]
         caption = self.caption(name, figure["caption"])
-        if name and is_text(before):
+        if is_text(before):
             before.source += f"\n\n{anchor(name)}"
-        elif name:
+        else:
             caption = anchor(name) + caption
         return [code, new_markdown_cell(self.text_cell(caption))]
 
@@ -158,8 +158,8 @@ class Page:
         file = self.book.root / posixpath.normpath(place)
         name = directive.options.get("name")
         self.pictures[file.stem] = plain_pictures.address(file)
-        shown = f"{anchor(name) if name else ''}![{words}][{file.stem}]"
-        return "\n\n".join(filter(None, [shown, self.text(self.caption(name, directive.body))]))
+        caption = self.text(self.caption(name, directive.body))
+        return f"{anchor(name)}![{words}][{file.stem}]\n\n{caption}"
 
     def works(self, _: Directive) -> str:
         """The works that the page has cited so far."""
@@ -208,9 +208,10 @@ class Page:
     # Helpers
 
     def caption(self, name: str | None, words: str) -> str:
-        """A caption under its number. A figure without a name has none."""
-        label = f"**Fig. {self.book.figures[name].number}.**" if name else "*Figure.*"
-        return f"{label} {words.strip()}"
+        """A caption under its number. Sphinx counts every caption, so each figure needs a name."""
+        if name is None:
+            raise PlainError(f"the figure '{words.strip()[:40]}' has no name to be counted by")
+        return f"**Fig. {self.book.figures[name].number}.** {words.strip()}".rstrip()
 
     def way_to(self, page: str) -> str:
         """The address of another page's notebook, seen from here; nothing for this page."""
