@@ -13,7 +13,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PAGE := _build/html/index.html
 
-PACKAGE := $(shell find nst_teach -type f -not -path '*/__pycache__/*')
+PACKAGE := nst_teach_command.py $(shell find nst_teach nst_teach_checks -type f -not -path '*/__pycache__/*')
 
 .DEFAULT_GOAL := help
 .PHONY: help book serve test lint notebooks assets bundle clean
@@ -44,6 +44,8 @@ test: $(VENV)/.ready-test lint assets
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python tools/notebooks.py --check
 
 notebooks: $(VENV)/.ready-book
@@ -58,8 +60,8 @@ bundle: book $(VENV)/.ready-test
 
 clean:
 	rm -rf _build dist book/_static/vendor tools/web/node_modules tools/web/checks/node_modules *.egg-info build
-	rm -rf .pytest_cache .ruff_cache
-	find book exercises nst_teach tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find book exercises nst_teach nst_teach_checks tests tools -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 # Sphinx runs again only the pages whose text changed. When what they run on changed, all must be.
 _build/.current: pyproject.toml _config.yml _toc.yml $(wildcard book/_extensions/*.py) tools/notebooks.py tools/handouts.py $(PACKAGE)

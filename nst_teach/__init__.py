@@ -1,11 +1,15 @@
 """nst_teach: neural style transfer, small enough to read in an evening.
 
 Read it in the order in which data comes through: `samples`, `images`, `networks`, `losses`,
-`objective`, `optimizers`, `transfer`; then what shows things to people: `plots`, `studio`, `cli`.
+`objective`, `starts`, `optimizers`, `records`, `plots`, `results`, `run`, `facade`; on top stands
+what people handle: `studio`, `cli`.
 The course "Painting with Gradients" explains each part.
 """
 
-from nst_teach import _torch, samples  # noqa: F401 - _torch only says how to get torch
+from nst_teach import _torch as _torch  # first: it says how to get torch
+from nst_teach import samples
+from nst_teach.adapter import adapt_network
+from nst_teach.facade import transfer
 from nst_teach.images import (
     ImageError,
     deprocess,
@@ -17,10 +21,14 @@ from nst_teach.images import (
 )
 from nst_teach.interactive import studio
 from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
-from nst_teach.networks import FeatureNetwork, NetworkError, load_network
+from nst_teach.memory import TransferError
+from nst_teach.networks import FeatureNetwork, NetworkError, load_network, save_weights
 from nst_teach.objective import Losses, StyleObjective
 from nst_teach.optimizers import one_blas_thread
-from nst_teach.transfer import Record, Result, TransferError, optimize, transfer
+from nst_teach.records import Record, Stop
+from nst_teach.results import Result
+from nst_teach.run import optimize
+from nst_teach.starts import make_start
 
 __version__ = "0.1.0"
 
@@ -32,19 +40,23 @@ __all__ = [
     "Record",
     "Result",
     "ShapeError",
+    "Stop",
     "StyleObjective",
     "TransferError",
+    "adapt_network",
     "content_loss",
     "deprocess",
     "gram_matrix",
     "load_image",
     "load_network",
+    "make_start",
     "one_blas_thread",
     "optimize",
     "preprocess",
     "resize",
     "samples",
     "save_image",
+    "save_weights",
     "studio",
     "style_loss",
     "to_pil",

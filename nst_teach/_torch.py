@@ -1,7 +1,7 @@
 """Load torch first, so that whoever lacks it reads how to get it, and not where it was missed."""
 
 try:
-    import torch  # noqa: F401
+    import torch as torch
 except (ImportError, OSError) as error:  # missing, or a build that does not load on this machine
     raise ImportError(
         f"torch cannot be loaded ({error}). Install it together with torchvision, in one command "

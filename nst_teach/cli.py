@@ -6,26 +6,28 @@ A photograph that is called doctor, without an ending, is given as `./doctor`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_teach import objective, optimizers, samples
-from nst_teach.images import ImageError
+from nst_teach import __version__, objective, optimizers, samples
+from nst_teach.facade import DEFAULT_SIZE, transfer
+from nst_teach.memory import TransferError
 from nst_teach.networks import NETWORK_VARIABLE, load_network
-from nst_teach.transfer import (
-    DEFAULT_SIZE,
-    DEFAULT_STEPS,
-    STARTS,
-    Result,
-    TransferError,
-    transfer,
-)
+from nst_teach.outputs import check_output, promised
+from nst_teach.records import Stop
+from nst_teach.results import Result
+from nst_teach.run import DEFAULT_STEPS
+from nst_teach.starts import STARTS
 
 DOCTOR = "doctor"  # the word that asks for a check of this machine
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 3
 EXIT_INTERRUPTED = 130  # the shell's convention for Ctrl-C
+BYTES_PER_PIXEL = 3  # as many as a picture can need, and for which there must be room on the disk
+MOST_RESERVED = 500_000_000  # bytes: a size beyond that fails for its memory
+PLOT_BYTES = 1_000_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,10 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TransferError) as error:
         print(f"nst-teach: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:  # before the first step or after the last: between, a picture is kept
+        print("nst-teach: interrupted, and nothing was written", file=sys.stderr)
+        return EXIT_INTERRUPTED
     print(f"{arguments.output}: {result}")
     if result.stopped:
-        print(f"nst-teach: stopped early: {result.stopped}", file=sys.stderr)
-        return EXIT_INTERRUPTED if result.stopped == "interrupted" else EXIT_STOPPED
+        print(f"nst-teach: stopped early: {result.reason}", file=sys.stderr)
+        return EXIT_INTERRUPTED if result.stopped is Stop.INTERRUPTED else EXIT_STOPPED
     return 0
 
 
@@ -53,16 +58,40 @@ def _examine(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Result:
-    _check_output(arguments.output, _picture_endings())
+    with contextlib.ExitStack() as files:
+        output, plot = _outputs(arguments, files)
+        result = _transfer(arguments)
+        result.save(output)
+        if plot:
+            result.plot().savefig(plot)
+    return result
+
+
+def _outputs(
+    arguments: argparse.Namespace, files: contextlib.ExitStack
+) -> tuple[Path, Path | None]:
+    """Where to write the picture and the plot until they are done."""
+    inputs = (arguments.photo, arguments.style, arguments.start, arguments.weights or "")
+    check_output(arguments.output, _picture_endings(), inputs=inputs, force=arguments.force)
     if arguments.plot:
-        _check_output(arguments.plot, _plot_endings())
+        others = (*inputs, arguments.output)
+        if arguments.plot.resolve() == arguments.output.resolve():
+            raise ValueError(f"{arguments.plot} was given twice, for the picture and for --plot.")
+        check_output(arguments.plot, _plot_endings(), inputs=others, force=arguments.force)
+    room = BYTES_PER_PIXEL * max(0, arguments.size) ** 2
+    output = files.enter_context(promised(arguments.output, min(room, MOST_RESERVED)))
+    plot = arguments.plot and files.enter_context(promised(arguments.plot, PLOT_BYTES))
+    return output, plot
+
+
+def _transfer(arguments: argparse.Namespace) -> Result:
     network = load_network(
         arguments.network,
         weights=arguments.weights,
         pooling=arguments.pooling,
         device=arguments.device,
     )
-    result = transfer(
+    return transfer(
         arguments.photo,
         arguments.style,
         network=network,
@@ -80,20 +109,6 @@ def _run(arguments: argparse.Namespace) -> Result:
         seed=arguments.seed,
         progress=not arguments.quiet,
     )
-    result.save(arguments.output)
-    if arguments.plot:
-        result.plot().savefig(arguments.plot)
-    return result
-
-
-def _check_output(path: Path, endings: set[str]) -> None:
-    """Find a wrong ending, or a folder that cannot be made, before the work and not after it."""
-    if path.suffix.lower() not in endings:
-        raise ImageError(f"cannot save as '{path.name}': use an ending such as .png or .jpg.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
 
 
 def _picture_endings() -> set[str]:
@@ -113,8 +128,13 @@ def _plot_endings() -> set[str]:
 def layers(text: str) -> dict[str, float] | tuple[str, ...]:
     """`relu1_1,relu2_1` or, with weights, `relu1_1=0.7,relu2_1=0.3`."""
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-    if not any("=" in entry for entry in entries):
-        return tuple(entries)
+    weights = _weights(entries, text) if "=" in text else dict.fromkeys(entries, 1.0)
+    if len(weights) < len(entries):
+        raise argparse.ArgumentTypeError(f"'{text}' was given; expected each layer once")
+    return weights if "=" in text else tuple(entries)
+
+
+def _weights(entries: list[str], text: str) -> dict[str, float]:
     try:
         pairs = (entry.split("=") for entry in entries)
         return {name.strip(): float(weight) for name, weight in pairs}
@@ -137,6 +157,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
     p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")
     p.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".png or .jpg")
+    p.add_argument("--force", action="store_true", help="overwrite OUT, and the file of --plot")
     p.add_argument("--size", type=int, default=DEFAULT_SIZE, help="longer side (%(default)s)")
     p.add_argument("--style-size", type=int, help="longer side of the style (that of the result)")
     p.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="(%(default)s)")
@@ -165,6 +186,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", help="cpu, cuda, mps (cpu)")
     p.add_argument("--plot", type=Path, metavar="FILE", help="save pictures and loss curves too")
     p.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
+    p.add_argument("--version", action="version", version=f"nst-teach {__version__}")
     return p
 
 

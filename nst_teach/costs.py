@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 
 from nst_teach import machine
-from nst_teach.transfer import transfer
+from nst_teach.facade import transfer
 
 TABLE = Path(__file__).parent / "costs.json"
 PROBE_SIDE, PROBE_STEPS = 128, 10

@@ -17,13 +17,18 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
 
 from nst_teach import costs, machine, samples
 from nst_teach.costs import Prediction, Probe, ProbeError
 from nst_teach.networks import WEIGHTS_FOLDER, NetworkError, load_network
+from nst_teach.source import DISTRIBUTION, pip_install
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-DISTRIBUTION = "nst-teach"
+OURS = ("nst_teach", "nst_teach_checks")  # the packages in it
 OLDEST_PYTHON = (3, 11)
 NOTEBOOK_PACKAGES = {
     "ipykernel": "run the notebooks",
@@ -62,7 +67,7 @@ class Report:
     predictions: tuple[Prediction, ...] = ()
     free: int = 0
     """Bytes that a program could take when the checks were made."""
-    facts: dict[str, object] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
     def status(self) -> str:
@@ -88,7 +93,7 @@ def check_packages() -> Finding:
     if not faults:
         return Finding("packages", OK, f"all {len(wanted)} that nst_teach requires")
     return Finding("packages", PROBLEM, "; ".join(faults), "what nst_teach requires",
-                   "Run: pip install --upgrade nst-teach")  # fmt: skip
+                   f"Run: {pip_install('--upgrade')}")  # fmt: skip
 
 
 def check_notebooks() -> Finding:
@@ -124,7 +129,7 @@ def check_files() -> Finding:
     if broken:
         return Finding("files", PROBLEM, f"changed or missing: {', '.join(broken)}",
                        "what was installed",
-                       "Run: pip install --force-reinstall --no-deps nst-teach")  # fmt: skip
+                       f"Run: {pip_install('--force-reinstall --no-deps')}")  # fmt: skip
     if not packed:
         return Finding("files", OK, "an editable install: its files are yours to change")
     return Finding("files", OK, f"{len(packed)} with the right checksum")
@@ -152,7 +157,7 @@ def check_samples() -> Finding:
         return Finding("samples", OK, f"{len(samples.names())} pictures open")
     return Finding("samples", PROBLEM, f"cannot be opened: {', '.join(broken)}",
                    f"all {len(samples.names())} pictures of the course",
-                   "Run: pip install --force-reinstall scikit-image nst-teach")  # fmt: skip
+                   f"Run: {pip_install('--force-reinstall')}")  # fmt: skip
 
 
 def check_memory() -> Finding:
@@ -226,7 +231,7 @@ def examine(timed: bool = True, tell: Callable[[Finding], object] | None = None)
         tell: called with each `Finding`.
     """
     tell = tell or (lambda finding: None)
-    findings = []
+    findings: list[Finding] = []
     for finding in _findings():
         findings.append(finding)
         tell(finding)
@@ -274,7 +279,7 @@ def _facts() -> dict[str, object]:
 def as_json(report: Report) -> str:
     """The report for a program: `status`, `findings`, `probe`, `predictions`, `free`, `facts`."""
     fits = {p.name: p.bytes <= report.free for p in report.predictions}
-    data = asdict(report) | {"status": report.status}
+    data: dict[str, Any] = {**asdict(report), "status": report.status}
     data["predictions"] = [p | {"fits": fits[p["name"]]} for p in data["predictions"]]
     return json.dumps(data, indent=2, ensure_ascii=False)
 
@@ -351,7 +356,7 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def _requirements() -> dict[str, object]:
+def _requirements() -> dict[str, SpecifierSet]:
     """Name and version bounds of each package that nst_teach cannot do without."""
     from packaging.requirements import Requirement
 
@@ -359,7 +364,7 @@ def _requirements() -> dict[str, object]:
     return {r.name: r.specifier for r in wanted if not r.marker or r.marker.evaluate({"extra": ""})}
 
 
-def _fault(name: str, bound) -> str:
+def _fault(name: str, bound: SpecifierSet) -> str:
     """What is wrong with a package, or nothing."""
     version = _version(name)
     if not version:
@@ -377,16 +382,20 @@ def _version(name: str) -> str:
 
 def _has_sum(file: metadata.PackagePath) -> bool:
     """Whether pip wrote down the checksum of this file of ours."""
-    return file.hash is not None and file.parts[0] == __package__
+    return file.hash is not None and file.parts[0] in OURS
 
 
 def _is_whole(file: metadata.PackagePath) -> bool:
     """Whether a file still has the checksum that pip wrote down."""
     try:
-        digest = hashlib.new(file.hash.mode, file.read_binary()).digest()
+        content = file.read_binary()
     except OSError:
         return False
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == file.hash.value
+    written = file.hash
+    if written is None:
+        return True
+    digest = hashlib.new(written.mode, content).digest()
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=") == written.value
 
 
 def _opens(name: str) -> bool:

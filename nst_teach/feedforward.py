@@ -75,8 +75,8 @@ class FastNetwork(nn.Module):
         height, width = image.shape[-2:]
         # Two halvings need sides that are multiples of 4; what is added is cut off again.
         padded = F.pad(image, (0, -width % 4, 0, -height % 4), mode="reflect")
-        painted = self.layers(padded.contiguous(memory_format=MEMORY_FORMAT)).sigmoid()
-        return painted[..., :height, :width].contiguous()
+        painted: Tensor = self.layers(padded.contiguous(memory_format=MEMORY_FORMAT))
+        return painted.sigmoid()[..., :height, :width].contiguous()
 
 
 class Convolution(nn.Module):
@@ -117,7 +117,8 @@ class Residual(nn.Module):
         self.norm = nn.InstanceNorm2d(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.norm(self.second(self.first(x)))
+        change: Tensor = self.norm(self.second(self.first(x)))
+        return x + change
 
 
 def training_loss(
@@ -150,13 +151,16 @@ def training_loss(
     with torch.no_grad():
         goals = network(contents, network.content_layers)
     features = network(pictures, {*goals, *style_targets})
-    content = sum(content_loss(features[k], goal) for k, goal in goals.items())
+    content: Tensor = pictures.new_zeros(())
+    for layer, goal in goals.items():
+        content = content + content_loss(features[layer], goal)
     count = sum(goal.numel() for goal in goals.values())
-    style = pictures.new_zeros(())
+    style: Tensor = pictures.new_zeros(())
     for layer, weight in layer_weights(tuple(style_targets), share=True).items():
         gram = gram_matrix(features[layer])
         style = style + weight * style_loss(gram, style_targets[layer].expand_as(gram))
-    return content / count + strength * style + smoothness * total_variation(pictures)
+    total: Tensor = content / count + strength * style
+    return total + smoothness * total_variation(pictures)
 
 
 def fast_styles() -> tuple[str, ...]:
@@ -168,7 +172,7 @@ def fast_styles() -> tuple[str, ...]:
 def load_fast(
     style: str,
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> FastNetwork:
     """Load a trained fast network, frozen and in evaluation mode.

@@ -8,21 +8,30 @@ values in [0, 1]. What a network wants to be fed is a *convention*, applied at t
 from __future__ import annotations
 
 import contextlib
+import io
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 from torch import Tensor
 
-from nst_teach import samples
+from nst_teach import machine, samples
 
 WHITE = (255, 255, 255)
+CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
+PIXEL_BYTES = (
+    40  # of a picture that becomes a tensor: 4 in Pillow, 12 as floats, and copies of them
+)
+JPEG_QUALITY = 95
+LARGE = 16_000_000  # pixels from which the free memory is looked at first
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in luminance (Rec. ITU-R BT.601), as Pillow's greyscale uses them."""
 
@@ -48,7 +57,7 @@ CONVENTIONS = {
     "raw": Convention(1.0, False, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
 }
 
-ImageSource = str | os.PathLike | Image.Image | np.ndarray | Tensor
+ImageSource = str | os.PathLike[str] | Image.Image | npt.NDArray[Any] | Tensor
 Size = int | tuple[int, int]
 
 
@@ -63,28 +72,41 @@ def load_image(
 
     Args:
         source: a path, a PIL image, an array or tensor (`(H, W)`, `(H, W, 1|3|4)`; uint8 in 0..255,
-            uint16 in 0..65535 or float in [0, 1]), a tensor of the package's own form, or the name
-            of a sample (`nst_teach.samples.names()`).
+            uint16 in 0..65535 or float in [0, 1]), a tensor `(1, 3, H, W)` or `(3, H, W)`, or the
+            name of a sample (`nst_teach.samples.names()`).
         size: the longer side in pixels (the aspect ratio is kept), or `(H, W)`; `None` keeps the
             size. Resampling is Lanczos; for floating-point pixels, which are never rounded to 8
             bits, it is bicubic.
         device: where to put the tensor; `None` means the CPU.
 
-    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK and 16-bit
-    pictures become RGB.
+    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK, LAB and
+    16-bit pictures become RGB; a colour profile in the file is converted to sRGB.
 
     Raises:
-        ImageError: the file is missing or broken, the name is unknown, or the array has no
-            understandable shape, type or range.
+        ImageError: the file is missing or broken, the name is unknown, the array has no
+            understandable shape, type or range, or memory does not suffice.
 
     Explained in chapter 1 (images as tensors).
     """
     opened = _open(source)
     if isinstance(opened, Image.Image):
-        image = _from_picture(_to_rgb(opened), size)
+        image = _from_picture(opened, size)
     else:
         image = opened if size is None else resize(opened, size)
-    return image.to(device or "cpu")
+    with device_advice(device or "cpu", ImageError):
+        return image.to(device or "cpu")
+
+
+@contextlib.contextmanager
+def device_advice(device: torch.device | str, error: type[ValueError]) -> Generator[None]:
+    """Turn what torch raises for a device that it cannot use into `error`, which names others."""
+    try:
+        yield
+    except (RuntimeError, AssertionError) as reason:  # torch's builds differ in what they raise
+        raise error(
+            f"the device '{device}' cannot be used ({str(reason).splitlines()[0]}). Choose 'cpu', "
+            "or 'cuda' or 'mps' where torch finds one."
+        ) from reason
 
 
 def to_pil(image: Tensor) -> Image.Image:
@@ -110,7 +132,7 @@ def to_pil(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels, "RGB")
 
 
-def save_image(image: Tensor, path: str | os.PathLike) -> Path:
+def save_image(image: Tensor, path: str | os.PathLike[str]) -> Path:
     """Save a tensor as a picture; the format follows the file's ending. Returns the path.
 
     Raises:
@@ -120,7 +142,8 @@ def save_image(image: Tensor, path: str | os.PathLike) -> Path:
     picture, path = to_pil(image), Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        picture.save(path, **({"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg") else {}))
+        options = {"quality": JPEG_QUALITY} if path.suffix.lower() in (".jpg", ".jpeg") else {}
+        picture.save(path, None, **options)
     except (ValueError, KeyError) as error:  # KeyError: a format that Pillow can only read
         raise ImageError(
             f"cannot save as '{path.name}': the ending '{path.suffix}' names no format to write. "
@@ -168,15 +191,30 @@ def resize(image: Tensor, size: Size) -> Tensor:
     new_width, new_height = _target_size((width, height), size)
     if (new_height, new_width) == (height, width):
         return image
+    _must_fit(new_height, new_width)
     resized = F.interpolate(image, (new_height, new_width), mode="bicubic", antialias=True)
     return resized.clamp(0, 1)
 
 
 def _from_picture(picture: Image.Image, size: Size | None) -> Tensor:
-    if size is not None:
+    width, height = picture.size if size is None else _target_size(picture.size, size)
+    _must_fit(height, width)
+    with _readable("the picture"):
+        picture = _to_rgb(picture)
+    if size is not None:  # again: EXIF may have turned it
         picture = picture.resize(_target_size(picture.size, size), Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)  # (H, W, 3)
     return pixels.permute(2, 0, 1)[None].contiguous()
+
+
+def _must_fit(height: int, width: int) -> None:
+    """Refuse a size for which the system would end this process rather than raise an error."""
+    needed = height * width * PIXEL_BYTES
+    if height * width >= LARGE and needed > (free := machine.memory().free):
+        raise ImageError(
+            f"a picture of {width}×{height} pixels needs some {needed / 1e9:.3g} GB of memory, and "
+            f"{free / 1e9:.3g} GB are free. Choose a smaller size."
+        )
 
 
 def _open(source: ImageSource) -> Image.Image | Tensor:
@@ -191,7 +229,7 @@ def _open(source: ImageSource) -> Image.Image | Tensor:
         return _from_array(source)
     if isinstance(source, str) and source in samples.names():
         return samples.open_sample(source)
-    if not isinstance(source, (str, os.PathLike)):
+    if not isinstance(cast(object, source), (str, os.PathLike)):
         raise ImageError(
             f"load_image got {source!r:.60}; expected a path, the name of a sample, a PIL image, "
             "an array or a tensor."
@@ -200,22 +238,32 @@ def _open(source: ImageSource) -> Image.Image | Tensor:
 
 
 def _from_file(path: Path) -> Image.Image:
-    if not path.exists():
+    if not _exists(path):
         raise ImageError(
-            f"there is no file '{path}' (looked in {Path.cwd()}), and no sample of that name. "
-            f"Samples are: {', '.join(samples.names())}."
+            f"there is no file '{path!s:.200}' (looked in {Path.cwd()}), and no sample of that "
+            f"name. Samples are: {', '.join(samples.names())}."
         )
     with _readable(f"'{path}'"), Image.open(path) as picture:
+        _must_fit(picture.height, picture.width)
         picture.load()
         return picture
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that no file can have: too long, or with a null in it
+        return False
+
+
 @contextlib.contextmanager
-def _readable(name: str) -> Iterator[None]:
+def _readable(name: str) -> Generator[None]:
     """Turn the many errors of broken files into one that says what to do."""
     try:
         yield
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except ImageError:
+        raise
+    except Exception as error:  # Pillow's readers raise whatever their parsing stumbles over
         raise ImageError(
             f"{name} cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
             "WebP or TIFF: open it in a viewer and save it again."
@@ -223,16 +271,36 @@ def _readable(name: str) -> Iterator[None]:
 
 
 def _from_tensor(tensor: Tensor) -> Image.Image | Tensor:
-    if tensor.ndim == 4 and tensor.shape[0] == 1:
-        tensor = tensor[0]
-    if tensor.ndim == 3 and tensor.shape[0] in (1, 3, 4):
-        tensor = tensor.permute(1, 2, 0)
+    given = f"a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}"
+    tensor = _channels_last(tensor, given)
     if tensor.is_floating_point():
         tensor = tensor.float()  # NumPy has no bfloat16
-    return _from_array(tensor.detach().cpu().numpy())
+    try:
+        array = tensor.detach().cpu().numpy()
+    except (TypeError, RuntimeError, NotImplementedError) as error:
+        raise ImageError(
+            f"load_image got {given}, {tensor.layout} on '{tensor.device}', whose values cannot be "
+            "read. Expected a dense tensor that holds values."
+        ) from error
+    return _from_array(array)
 
 
-def _from_array(array: np.ndarray) -> Image.Image | Tensor:
+def _channels_last(tensor: Tensor, given: str) -> Tensor:
+    if tensor.ndim == 4 and tensor.shape[0] == 1:
+        return tensor[0].permute(1, 2, 0) if tensor.shape[1] in CHANNELS else tensor[0]
+    if tensor.ndim != 3 or tensor.shape[0] not in CHANNELS:
+        return tensor
+    if tensor.shape[2] not in CHANNELS:
+        return tensor.permute(1, 2, 0)
+    if tensor.shape[0] == 3:
+        raise ImageError(
+            f"load_image got {given}, where both the first and the last axis may be the channels; "
+            "give it as (1, 3, H, W)."
+        )
+    return tensor
+
+
+def _from_array(array: npt.NDArray[Any]) -> Image.Image | Tensor:
     given = f"an array of shape {array.shape} and type {array.dtype}"
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
@@ -245,14 +313,14 @@ def _from_array(array: np.ndarray) -> Image.Image | Tensor:
     return Image.fromarray(_to_bytes(array, given))
 
 
-def _from_floats(array: np.ndarray, given: str) -> Tensor:
+def _from_floats(array: npt.NDArray[np.floating[Any]], given: str) -> Tensor:
     low, high = array.min(), array.max()
     if not (low >= -1e-6 and high <= 1 + 1e-6):  # also catches NaN
         raise ImageError(
             f"load_image got {given} with values from {low:.3g} to {high:.3g}; a float picture "
             "must lie in [0, 1]. Divide 0..255 by 255, or undo a preprocessing with deprocess()."
         )
-    pixels = torch.tensor(array, dtype=torch.float32).clamp(0, 1)  # a copy
+    pixels = torch.from_numpy(array.astype(np.float32)).clamp(0, 1)  # a copy
     if pixels.ndim == 2:
         pixels = pixels[..., None].expand(-1, -1, 3)
     if pixels.shape[2] == 4:
@@ -261,25 +329,64 @@ def _from_floats(array: np.ndarray, given: str) -> Tensor:
     return pixels.permute(2, 0, 1)[None].contiguous()
 
 
-def _to_bytes(array: np.ndarray, given: str) -> np.ndarray:
+def _to_bytes(array: npt.NDArray[Any], given: str) -> npt.NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     if array.dtype == bool:
-        return array.astype(np.uint8) * 255
-    if array.dtype == np.uint16:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind == "u" and array.itemsize == 2:  # of either byte order
         return np.round(array / 257).astype(np.uint8)  # 65535 = 257 * 255
     raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     picture = ImageOps.exif_transpose(picture)
+    profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _from_deep_grey(picture)
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, WHITE)
-        picture = Image.alpha_composite(ground, picture)
-    return picture.convert("RGB")
+    if picture.mode in ("La", "RGBa"):  # colours that were multiplied with their opacity
+        picture = picture.convert(picture.mode.upper())
+    opacity = picture.convert("RGBA").getchannel("A") if _is_transparent(picture) else None
+    picture = _to_srgb(_opaque(picture), profile)
+    if opacity is None:
+        return picture
+    return Image.composite(picture, Image.new("RGB", picture.size, WHITE), opacity)
+
+
+def _is_transparent(picture: Image.Image) -> bool:
+    return picture.mode in ("LA", "PA", "RGBA") or "transparency" in picture.info
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """The colours alone, in the mode for which a profile of the picture was made."""
+    if picture.mode in ("1", "L", "LA"):
+        return picture.convert("L")
+    return picture if picture.mode in ("CMYK", "LAB") else picture.convert("RGB")
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB as screens and networks take it; like a viewer, leave a profile aside that is broken."""
+    if picture.mode == "LAB":
+        return _converted(picture, _profile("LAB"))
+    if not profile:
+        return picture.convert("RGB")
+    try:
+        given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(given):  # nothing to do, so nothing to round
+            return picture.convert("RGB")
+        return _converted(picture, given)
+    except (ImageCms.PyCMSError, OSError):
+        return picture.convert("RGB")
+
+
+def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
+    converted = ImageCms.profileToProfile(picture, profile, _profile("sRGB"), outputMode="RGB")
+    assert converted is not None  # only with inPlace=True
+    return converted
+
+
+def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(cast(Any, ImageCms.createProfile(space)))
 
 
 def _from_deep_grey(picture: Image.Image) -> Image.Image:
@@ -293,7 +400,7 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
 def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
     """PIL's (width, height) for a longer side, or for (H, W)."""
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size,)
-    if len(sides) not in (1, 2) or any(not isinstance(s, Integral) or s < 1 for s in sides):
+    if len(sides) not in (1, 2) or not all(_is_length(side) for side in sides):
         raise ImageError(
             f"size={size!r} was given; expected the longer side in pixels, such as 256, "
             "or (height, width), such as (192, 256)."
@@ -301,7 +408,11 @@ def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
     if len(sides) == 2:
         return int(sides[1]), int(sides[0])
     scale = sides[0] / max(current)
-    return tuple(max(1, round(side * scale)) for side in current)
+    return max(1, round(current[0] * scale)), max(1, round(current[1] * scale))
+
+
+def _is_length(side: object) -> bool:
+    return not isinstance(side, bool) and isinstance(side, Integral) and int(side) >= 1
 
 
 def _convention(name: str, x: Tensor) -> Convention:

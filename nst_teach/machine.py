@@ -2,7 +2,8 @@
 
 A container on Binder or a JupyterHub shows the whole machine and lets you use a part of it. How
 large a part is written in the *control groups* of Linux. They come in two generations, which keep
-it in different files; both are read here.
+it in different files; both are read here. psutil tells of the machine only, and joblib's
+`cpu_count` of the outermost group: The Littlest JupyterHub puts each student into an inner one.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
@@ -57,7 +60,8 @@ class Processors:
 
 def memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> Memory:
     """The memory of this machine and of the container around this process, if there is one."""
-    total, available = _machine_memory(proc)
+    machine = psutil.virtual_memory()
+    total, available = machine.total, machine.available
     limits = {folder: _number(folder, LIMIT_FILES) for folder in _groups("memory", proc, cgroups)}
     real = {folder: n for folder, n in limits.items() if n is not None and n < total}
     if not real:
@@ -92,22 +96,8 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def _machine_memory(proc: Path) -> tuple[int, int]:
-    """Total and available bytes; where there is no /proc, `psutil` or the total twice."""
-    info = _entries(proc / "meminfo")
-    if "MemTotal" in info:
-        return info["MemTotal"] * KILOBYTE, info.get("MemAvailable", 0) * KILOBYTE
-    try:
-        import psutil
-    except ImportError:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return total, total
-    state = psutil.virtual_memory()
-    return state.total, state.available
-
-
 def _entries(path: Path) -> dict[str, int]:
-    """The numbers of a file with lines such as `MemTotal:  1024 kB` or `inactive_file 4096`."""
+    """The numbers of a file with lines such as `VmHWM:  1024 kB` or `inactive_file 4096`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -118,7 +108,7 @@ def _entries(path: Path) -> dict[str, int]:
 
 def _groups(controller: str, proc: Path, cgroups: Path) -> list[Path]:
     """The folders that may hold a limit: this process's group and every group around it."""
-    found = []
+    found: list[Path] = []
     for root, path in _memberships(controller, proc, cgroups):
         inner = root / path.lstrip("/")
         found += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(root)]
@@ -131,7 +121,7 @@ def _memberships(controller: str, proc: Path, cgroups: Path) -> list[tuple[Path,
         lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    found = []
+    found: list[tuple[Path, str]] = []
     for line in lines:
         _, names, path = line.split(":", 2)
         if not names:

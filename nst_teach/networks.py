@@ -8,13 +8,17 @@ always: no ReLU here works in place. Chapter 2 of the course opens it up.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
-from nst_teach.images import preprocess
+from nst_teach.images import device_advice, preprocess
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_NETWORK = "petite"
@@ -129,13 +133,14 @@ class FeatureNetwork(nn.Module):
                 f"{x.shape[-1]} positions are left before it. Use a larger picture or an earlier "
                 "layer."
             )
-        return module(x)
+        features: Tensor = module(x)
+        return features
 
 
 def load_network(
     name: str | None = None,
     *,
-    weights: str | os.PathLike | None = None,
+    weights: str | os.PathLike[str] | None = None,
     pooling: str | None = None,
     device: torch.device | str | None = None,
 ) -> FeatureNetwork:
@@ -145,8 +150,9 @@ def load_network(
         name: `"petite"` (bundled with the package), `"vgg16"`, `"vgg19"` or `"squeezenet1_1"`
             (torchvision's ImageNet weights). `None` takes the environment variable
             `NST_TEACH_NETWORK`, else `"petite"`.
-        weights: a file (`.safetensors`, or a `.pth` state dict); `None` takes the bundled weights
-            or torchvision's, downloaded once into torch's cache.
+        weights: a file (`.safetensors`, or a `.pth` state dict) under torchvision's names or our
+            own, such as `save_weights` writes; `None` takes the bundled weights or torchvision's,
+            downloaded once into torch's cache.
         pooling: `"max"` or `"average"`; `None` keeps the one that the network was trained with.
         device: where to put it; `None` means the CPU.
 
@@ -156,29 +162,21 @@ def load_network(
 
     Explained in chapter 2; `petite` has a model card in the book.
     """
-    name = name or os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
-    if name not in _BUILDERS:
+    if name is None:
+        name = os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
+    if name not in tuple(_BUILDERS):  # a tuple: what was given need not be hashable
         raise NetworkError(
-            f"unknown network {name!r}; choose one of {', '.join(_BUILDERS)} "
+            f"unknown network {name!r:.80}; choose one of {', '.join(_BUILDERS)} "
             f"(the environment variable {NETWORK_VARIABLE} sets the default)."
         )
-    network = _BUILDERS[name](pooling)
+    build, trained_with = _BUILDERS[name]
+    network = build(trained_with if pooling is None else pooling)
     source = _bundled(name) if weights is None else Path(weights)
     state = _download(name) if source is None else read_weights(source)
     origin = str(source or f"torchvision's {name}")
     copy_weights(network, state, name=name, origin=origin, keys=_file_keys(network))
-    return _placed(network, device or "cpu")
-
-
-def _placed(network: FeatureNetwork, device: torch.device | str) -> FeatureNetwork:
-    try:
-        return network.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch's builds differ in what they raise
-        reason = str(error).splitlines()[0]
-        raise NetworkError(
-            f"the device '{device}' cannot be used ({reason}). Choose 'cpu', or 'cuda' or 'mps' "
-            "where torch finds one."
-        ) from error
+    with device_advice(device or "cpu", NetworkError):
+        return network.to(device or "cpu")
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
@@ -224,26 +222,64 @@ def build_squeezenet(pooling: str) -> FeatureNetwork:
 def _fewest_positions(module: nn.Module) -> int:
     """The rows and columns that a module needs to leave anything."""
     if isinstance(module, nn.Conv2d):
-        return module.kernel_size[0] - 2 * module.padding[0]
+        padding = module.padding[0]  # or the name of one that keeps the size
+        return 1 if isinstance(padding, str) else module.kernel_size[0] - 2 * padding
     return 2 if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) else 1
 
 
 def _pool(pooling: str, kernel: int, ceil_mode: bool = False) -> nn.Module:
-    kinds = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
-    if pooling not in kinds:
-        raise NetworkError(f"unknown pooling {pooling!r}; choose 'max' or 'average'.")
-    return kinds[pooling](kernel, stride=2, ceil_mode=ceil_mode)
+    if pooling == "max":
+        return nn.MaxPool2d(kernel, stride=2, ceil_mode=ceil_mode)
+    if pooling == "average":
+        return nn.AvgPool2d(kernel, stride=2, ceil_mode=ceil_mode)
+    raise NetworkError(f"unknown pooling {pooling!r}; choose 'max' or 'average'.")
 
 
-_BUILDERS = {
-    "petite": lambda pooling: build_vgg("petite", PETITE_PLAN, pooling or "average"),
-    "vgg16": lambda pooling: build_vgg("vgg16", VGG16_PLAN, pooling or "max"),
-    "vgg19": lambda pooling: build_vgg("vgg19", VGG19_PLAN, pooling or "max"),
-    "squeezenet1_1": lambda pooling: build_squeezenet(pooling or "max"),
+_BUILDERS: dict[str, tuple[Callable[[str], FeatureNetwork], str]] = {
+    "petite": (lambda pooling: build_vgg("petite", PETITE_PLAN, pooling), "average"),
+    "vgg16": (lambda pooling: build_vgg("vgg16", VGG16_PLAN, pooling), "max"),
+    "vgg19": (lambda pooling: build_vgg("vgg19", VGG19_PLAN, pooling), "max"),
+    "squeezenet1_1": (build_squeezenet, "max"),
 }
+"""For each network, what builds it, and the pooling that it was trained with."""
 
 
-def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
+def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
+    """Write a network's weights for `load_network(weights=…)` or `load_fast`; returns the path.
+
+    Args:
+        network: its weights are named after its layers (`conv1_1.weight`), those of another module
+            as the module names them.
+        path: ends with `.safetensors`, or with `.pth` or `.pt` for a state dict.
+
+    Raises:
+        NetworkError: another ending, or a file that cannot be written.
+    """
+    path = Path(path)
+    state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    if isinstance(network, FeatureNetwork):
+        names = _file_keys(network)
+        state = {names[key][0]: value for key, value in state.items()}
+    packed = {key: value.contiguous() for key, value in state.items()}  # not channels_last
+    import safetensors.torch
+
+    try:
+        if path.suffix == ".safetensors":
+            safetensors.torch.save_file(packed, path)
+        elif path.suffix in (".pth", ".pt"):
+            torch.save(packed, path)
+        else:
+            raise NetworkError(f"cannot save weights as '{path.name}': use .safetensors or .pth.")
+    except (
+        OSError,
+        RuntimeError,
+        safetensors.SafetensorError,
+    ) as error:
+        raise NetworkError(f"cannot write {path}: {error}. Choose another folder.") from error
+    return path
+
+
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read a weight file without running code from it: `.safetensors`, or a `.pth` state dict.
 
     Raises:
@@ -254,19 +290,23 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         raise NetworkError(f"there is no weight file '{path}' (looked in {Path.cwd()}).")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+            import safetensors.torch
 
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+            return safetensors.torch.load_file(path)
+        state: object = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each reader raises errors of its own kind
         raise NetworkError(
             f"'{path}' cannot be read as weights ({type(error).__name__}: {error}). Expected "
             ".safetensors or a .pth with a plain state dict; a download that broke off has to be "
             "fetched again."
         ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
+    if not isinstance(state, Mapping):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
-    return dict(state)
+    entries = cast(Mapping[object, object], state)
+    tensors = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
+    if len(tensors) < len(entries):
+        raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
+    return tensors
 
 
 def _bundled(name: str) -> Path | None:
@@ -276,14 +316,15 @@ def _bundled(name: str) -> Path | None:
 
 def _download(name: str) -> dict[str, Tensor]:
     """torchvision's ImageNet weights, from torch's cache or fetched into it."""
-    from torchvision.models import get_model_weights
+    from torchvision import models
 
-    weights = get_model_weights(name).DEFAULT
+    weights: WeightsEnum = getattr(models.get_model_weights(name), "DEFAULT")  # noqa: B009 - an alias
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
-        return weights.get_state_dict(
+        state: dict[str, Tensor] = weights.get_state_dict(
             progress=True, check_hash=True, weights_only=True, map_location="cpu"
         )
+        return state
     except Exception as error:  # network errors come in many kinds, and a broken file in others
         raise NetworkError(
             f"the weights of {name} are not here and could not be fetched "
@@ -313,7 +354,7 @@ def copy_weights(
         keys: for each parameter the names it may have in the file; `None` means its own name.
 
     Raises:
-        NetworkError: a weight is missing, has another shape, or is not finite.
+        NetworkError: a weight is missing, has another shape or kind, or is not finite.
     """
     for key, target in module.state_dict().items():
         aliases = keys[key] if keys else (key,)
@@ -329,6 +370,11 @@ def copy_weights(
                 f"{origin} does not fit {name}: '{aliases[0]}' has the shape "
                 f"{tuple(given.shape)}, expected {expected}."
             )
+        if given.is_floating_point() != target.is_floating_point() or given.is_complex():
+            raise NetworkError(
+                f"{origin} does not fit {name}: '{aliases[0]}' is of type {given.dtype}, expected "
+                f"{target.dtype} or another width of it."
+            )
         if not torch.isfinite(given).all():
             raise NetworkError(
                 f"{origin}: '{aliases[0]}' holds NaN or infinite values; fetch it again."
@@ -336,11 +382,11 @@ def copy_weights(
         target.copy_(given)
 
 
-def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, str]]:
-    """For each parameter, the two names it may have in a file: ours, and torchvision's."""
-    keys = {}
+def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, ...]]:
+    """For each parameter its names in a file: ours, torchvision's, and the state dict's."""
+    keys: dict[str, tuple[str, ...]] = {}
     for key in network.state_dict():
         _, index, rest = key.split(".", 2)
         layer = network.layers[int(index)]
-        keys[key] = (f"{layer}.{rest}", f"features.{index}.{rest}")
+        keys[key] = (f"{layer}.{rest}", f"features.{index}.{rest}", key)
     return keys

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -35,15 +39,20 @@ class Losses:
     total_variation: Tensor
 
 
+Objective = Callable[[Tensor], Losses]
+"""Any function from a picture to `Losses`."""
+
+
 class StyleObjective:
     """α·content + β·style + weight·total variation of a picture, Gatys et al. (2016), equation 7.
 
     Args:
         content, style: `(1, 3, H, W)`, RGB in [0, 1]; their sizes may differ.
         network: where the features come from.
-        content_layers: a name, several names (weight 1 each) or `{name: weight}`; may be empty.
+        content_layers: a name, several names (weight 1 each) or `{name: weight}`; `None` takes
+            the network's own; empty: the content has no say.
         style_layers: the same, but names without weights share a total of 1 (w = 1/5 for the
-            paper's five layers); may be empty: then the style has no say.
+            paper's five layers).
         alpha: weight of the content.
         beta: weight of the style; `None` takes α · `STYLE_STRENGTH` · (number of content features),
             which looks the same at every size (chapter 5 explains why a fixed ratio does not).
@@ -51,7 +60,8 @@ class StyleObjective:
 
     Raises:
         NetworkError: an unknown layer.
-        ValueError: a weight that is negative or not finite.
+        ValueError: a weight that is negative or not finite; a layer named twice; layers whose
+            weights are all 0; or weights that leave nothing to lower.
 
     Chapter 5 builds it step by step.
     """
@@ -62,13 +72,17 @@ class StyleObjective:
         style: Tensor,
         network: FeatureNetwork,
         *,
-        content_layers: Layers,
-        style_layers: Layers,
+        content_layers: Layers | None = None,
+        style_layers: Layers | None = None,
         alpha: float = 1.0,
         beta: float | None = None,
         total_variation: float = 0.0,
     ):
-        self.network = network
+        if content_layers is None:
+            content_layers = network.content_layers
+        if style_layers is None:
+            style_layers = network.style_layers
+        self.network, self.content, self.style = network, content, style
         self.content_layers = layer_weights(content_layers, share=False)
         self.style_layers = layer_weights(style_layers, share=True)
         self.layers = (*self.content_layers, *self.style_layers)
@@ -78,6 +92,7 @@ class StyleObjective:
         self.alpha = _weight("alpha", alpha)
         self.beta = _weight("beta", self.default_beta() if beta is None else beta)
         self.total_variation = _weight("total_variation", total_variation)
+        self._check_that_something_counts()
 
     def default_beta(self) -> float:
         """The β that gives the same balance at every picture size."""
@@ -103,6 +118,31 @@ class StyleObjective:
         )
         return Losses(total, content, style, variation)
 
+    def fingerprint(self) -> str:
+        """The same for two objectives only if they say the same of every picture.
+
+        It is taken of the targets, which depend on the pictures, the network, its weights and its
+        pooling, and of the weights of all terms. A subclass may add terms: it is like itself alone.
+        """
+        weights = (self.alpha, self.beta, self.total_variation)
+        own = "" if type(self) is StyleObjective else _identity(self)
+        settings = (self.network.name, self.content_layers, self.style_layers, weights, own)
+        sha = hashlib.sha256(repr(settings).encode())
+        for target in (*self.content_targets.values(), *self.style_targets.values()):
+            sha.update(repr(tuple(target.shape)).encode())
+            sha.update(target.contiguous().cpu().numpy().tobytes())
+        return sha.hexdigest()
+
+    def _check_that_something_counts(self) -> None:
+        content, style = self.content_layers and self.alpha, self.style_layers and self.beta
+        if not (content or style or self.total_variation):
+            raise ValueError(
+                f"alpha={self.alpha}, beta={self.beta} and total_variation={self.total_variation} "
+                f"with content_layers={list(self.content_layers)} and "
+                f"style_layers={list(self.style_layers)} leave nothing to lower: every picture has "
+                "a loss of 0. Give one of them a layer and a weight above 0."
+            )
+
     def _features(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
         wanted = tuple(layers)
         return self.network(image, wanted) if wanted else {}
@@ -111,8 +151,19 @@ class StyleObjective:
 def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
     """`{layer: weight}`; names without weights get 1 each, or share a total of 1."""
     if isinstance(layers, Mapping):
-        return {layer: _weight(layer, weight) for layer, weight in layers.items()}
-    names = dict.fromkeys((layers,) if isinstance(layers, str) else layers)  # each once
+        given = cast(Mapping[str, float], layers)
+        weights = {layer: _weight(layer, weight) for layer, weight in given.items()}
+        if weights and not any(weights.values()):
+            raise ValueError(
+                f"the weights of {', '.join(weights)} are all 0; expected one above 0."
+            )
+        return weights
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"{', '.join(twice)} is named twice; expected each layer once. Weights are given as "
+            "{layer: weight}."
+        )
     return {name: 1 / len(names) if share else 1.0 for name in names}
 
 
@@ -124,3 +175,23 @@ def _weight(name: str, value: float) -> float:
     if not 0 <= value < float("inf"):  # also catches NaN
         raise ValueError(f"{name}={value} was given; expected a finite number, 0 or more.")
     return float(value)
+
+
+_names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+
+
+def fingerprint(objective: Objective) -> str:
+    """A text that is equal for two objectives only if they say the same of every picture.
+
+    An objective of your own may have a method `fingerprint` that returns one. Without, it is equal
+    to itself alone, as long as it lives: change nothing in it between two runs.
+    """
+    own = getattr(objective, "fingerprint", None)
+    return str(own()) if callable(own) else _identity(objective)
+
+
+def _identity(objective: Objective) -> str:
+    try:
+        return _names.setdefault(objective, uuid.uuid4().hex)
+    except TypeError:  # it cannot be referred to weakly, or has no hash: unlike any other
+        return uuid.uuid4().hex

@@ -2,6 +2,8 @@
 
 The frames of a clip travel as one JPEG, a strip from top to bottom, inside the HTML itself. So the
 same output works in a notebook and in the built book, where no kernel runs. Chapter 11 uses it.
+matplotlib's `to_jshtml` gives eight times the size (a PNG for each frame), loads its icons from
+another site, and has neither alternative text nor a pause for readers who ask for reduced motion.
 """
 
 from __future__ import annotations
@@ -150,15 +152,17 @@ def player(
 
 
 def _common_shape(clips: Mapping[str, Sequence[Tensor]]) -> tuple[int, int, int]:
-    shapes = {title: (len(f), *{tuple(x.shape[-2:]) for x in f}) for title, f in clips.items()}
-    kinds = set(shapes.values())
-    if len(kinds) != 1 or len(next(iter(kinds))) != 2:
+    shapes = {
+        title: (len(f), {(x.shape[-2], x.shape[-1]) for x in f}) for title, f in clips.items()
+    }
+    counts = {count for count, _ in shapes.values()}
+    sizes = {size for _, sizes in shapes.values() for size in sizes}
+    if len(counts) != 1 or len(sizes) != 1:
         raise ImageError(
             f"player got clips of these lengths and sizes: {shapes}; expected at least one clip, "
             "and the same number of frames of the same size in each."
         )
-    count, (height, width) = kinds.pop()
-    return count, height, width
+    return counts.pop(), *sizes.pop()
 
 
 def _strip(frames: Sequence[Tensor], quality: int) -> str:

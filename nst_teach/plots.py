@@ -6,19 +6,19 @@ of a cell shows it once, and `figure.savefig(path)` saves it.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
 
 from nst_teach.images import to_pil
+from nst_teach.records import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from nst_teach.transfer import Record, Result
 
 CELL = 3.0  # inches: the longer side of one picture in a row
 DPI = 110
@@ -26,6 +26,16 @@ INK = "#3b3b3b"
 TOTAL, CONTENT = "#1f2937", "#0f766e"
 STYLES = ("#f59e0b", "#ea580c", "#dc2626", "#be185d", "#9333ea")  # shallow to deep
 FEATURE_MAP = "magma"
+
+
+class Run(Protocol):
+    """What `result` draws; a `Result` is one."""
+
+    image: Tensor
+    history: list[Record]
+    content: Tensor | None
+    style: Tensor | None
+    record: Record | None
 
 
 def images(
@@ -44,9 +54,11 @@ def images(
         cell: inches for the longer side of a picture.
     """
     if isinstance(pictures, Mapping):
-        pictures, titles = list(pictures.values()), list(pictures)
+        titles, pictures = list(pictures), list(pictures.values())
     if not pictures:
         raise ValueError("images() got no pictures; expected one tensor (1, 3, H, W) or more.")
+    if titles and len(titles) != len(pictures):
+        raise ValueError(f"images() got {len(titles)} titles for {len(pictures)} pictures.")
     columns = columns or len(pictures)
     height, width = pictures[0].shape[-2:]
     scale = cell / max(height, width)
@@ -95,12 +107,22 @@ def losses(
 ) -> Figure:
     """Loss curves on a logarithmic scale.
 
+    A curve breaks, with a dotted line, where its run went on under another objective: totals of two
+    objectives cannot be compared.
+
     Args:
         history: one run's records, or several runs by name.
         x: `"evaluations"`, `"step"` or `"seconds"`.
         parts: draw content and style per layer beside the total; `None` does so for a single run.
+
+    Raises:
+        ValueError: a run without a record.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
+    if not runs or not all(runs.values()):
+        raise ValueError(
+            "losses() got a history without a record; expected one evaluation or more."
+        )
     parts = (len(runs) == 1) if parts is None else parts
     figure, axes = _subplots(1, 2 if parts else 1, (8.4 if parts else 5.6, 3.2))
     _totals(axes[0], runs, x)
@@ -140,12 +162,12 @@ def gram(matrix: Tensor | Mapping[str, Tensor], *, cell: float = 2.8) -> Figure:
     return figure
 
 
-def result(run: Result) -> Figure:
-    """Content, style and result side by side, over the loss curves."""
+def result(run: Run) -> Figure:
+    """Content, style and result side by side, over the loss curves; a dot marks the result."""
     import matplotlib.pyplot as plt
 
-    pictures = {"content": run.content, "style": run.style, "result": run.image}
-    pictures = {title: p for title, p in pictures.items() if p is not None}
+    given = {"content": run.content, "style": run.style, "result": run.image}
+    pictures = {title: picture for title, picture in given.items() if picture is not None}
     figure = plt.figure(figsize=(8.4, 6.0), dpi=DPI, layout="constrained")
     # A run of no evaluations has no curves.
     heights = (1.15, 1) if run.history else (1,)
@@ -157,6 +179,8 @@ def result(run: Result) -> Figure:
     for curves in lower:
         left, right = curves.subplots(1, 2)
         _totals(left, {"": run.history}, "evaluations")
+        if run.record:
+            left.plot(run.record.evaluations, run.record.total, "o", c=TOTAL, ms=4)
         _parts(right, run.history, "evaluations")
     plt.close(figure)
     return figure
@@ -165,7 +189,8 @@ def result(run: Result) -> Figure:
 def _totals(ax: Axes, runs: Mapping[str, Sequence[Record]], x: str) -> None:
     for index, (name, history) in enumerate(runs.items()):
         colour = TOTAL if len(runs) == 1 else f"C{index}"
-        ax.plot([getattr(r, x) for r in history], [r.total for r in history], c=colour, label=name)
+        _curve(ax, history, x, [r.total for r in history], colour, name)
+        _marks(ax, history, x)
     _axes(ax, "total loss", x)
     if len(runs) > 1:
         ax.legend(fontsize=8, frameon=False)
@@ -173,21 +198,54 @@ def _totals(ax: Axes, runs: Mapping[str, Sequence[Record]], x: str) -> None:
 
 def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
     """Each part divided by its largest value: what matters is how each falls."""
-    xs = [getattr(r, x) for r in history]
-    for layer in history[0].content:
-        values = [r.content[layer] for r in history]
-        ax.plot(xs, _relative(values), c=CONTENT, label=f"content {layer}")
-    for colour, layer in zip(STYLES * 4, history[0].style, strict=False):
-        values = [r.style[layer] for r in history]
-        ax.plot(xs, _relative(values), c=colour, label=f"style {layer}")
+    for layer in _layers(record.content for record in history):
+        values = [r.content.get(layer, math.nan) for r in history]
+        _curve(ax, history, x, _relative(values), CONTENT, f"content {layer}")
+    styles = _layers(record.style for record in history)
+    for colour, layer in zip(itertools.cycle(STYLES), styles, strict=False):
+        values = [r.style.get(layer, math.nan) for r in history]
+        _curve(ax, history, x, _relative(values), colour, f"style {layer}")
+    _marks(ax, history, x)
     _axes(ax, "each part, relative to its largest value", x)
     if ax.get_lines():  # an objective of your own may have no layers
         ax.legend(fontsize=7, frameon=False, loc="lower left")
 
 
+def _layers(parts: Iterable[Mapping[str, float]]) -> list[str]:
+    """Every layer that a record names, in order; a later objective may have others."""
+    return list(dict.fromkeys(layer for part in parts for layer in part))
+
+
+def _curve(
+    ax: Axes,
+    history: Sequence[Record],
+    x: str,
+    values: Sequence[float],
+    colour: str,
+    label: str,
+) -> None:
+    """One line, broken where another objective begins."""
+    xs: list[float] = []
+    ys: list[float] = []
+    for before, record, value in zip([history[0], *history], history, values, strict=False):
+        if record.objective != before.objective:
+            xs.append(getattr(record, x))
+            ys.append(math.nan)
+        xs.append(getattr(record, x))
+        ys.append(value)
+    ax.plot(xs, ys, c=colour, label=label)
+
+
+def _marks(ax: Axes, history: Sequence[Record], x: str) -> None:
+    """A dotted line where another objective begins."""
+    for before, record in itertools.pairwise(history):
+        if record.objective != before.objective:
+            ax.axvline(getattr(record, x), color=INK, lw=0.8, ls=":")
+
+
 def _relative(values: Sequence[float]) -> list[float]:
     """Zeros, such as the content loss of a content start, are left out of a logarithmic plot."""
-    top = max(values) or 1.0
+    top = max((v for v in values if not math.isnan(v)), default=0.0) or 1.0
     return [v / top if v > 0 else math.nan for v in values]
 
 

@@ -1,6 +1,7 @@
 """Pictures that come with the course: real photographs, and style pictures painted by our code.
 
-The photographs are carried by scikit-image, so nothing is downloaded. The style pictures are
+The photographs are carried by scikit-image, so nothing is downloaded, and their licences are kept
+where the pictures are. The style pictures are
 painted by the programs in `tools/paint`, which make each of them again bit for bit.
 """
 

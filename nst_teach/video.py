@@ -154,8 +154,10 @@ def _places(flow: Tensor) -> Tensor:
 def _inside(flow: Tensor) -> Tensor:
     """`(B, 1, H, W)`: whether the place that the flow points to lies in the picture."""
     height, width = flow.shape[-2:]
-    column, row = _places(flow).split(1, dim=1)
-    return (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+    places = _places(flow)
+    column, row = places[:, :1], places[:, 1:]
+    inside: Tensor = (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+    return inside
 
 
 def _check(function: str, image: Tensor, flow: Tensor) -> None:

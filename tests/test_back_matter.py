@@ -72,7 +72,7 @@ def diverging(optimizer: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = optimize(objective, SMALL, optimizer=optimizer, steps=1, progress=False)
-    raise RuntimeError(result.stopped)
+    raise RuntimeError(result.reason)
 
 
 def taken_over(**_) -> None:

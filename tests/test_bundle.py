@@ -27,10 +27,13 @@ FILES = {
     "README.md": "# Package",
     "nst_teach/__init__.py": '"""A small package."""\n',
     "nst_teach/__pycache__/old.pyc": "not to be packed",
+    "nst_teach_command.py": '"""Its program."""\n',
+    "nst_teach_checks/__init__.py": '"""Its checks."""\n',
     "pyproject.toml": (
         '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
         '[project]\nname = "nst-teach"\nversion = "0.1.0"\nrequires-python = ">=3.11"\n'
-        '[tool.setuptools]\npackages = ["nst_teach"]\n'
+        '[tool.setuptools]\npy-modules = ["nst_teach_command"]\n'
+        'packages = ["nst_teach", "nst_teach_checks"]\n'
     ),
 }
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import inspect
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 import torch
 from conftest import ROOT
 from PIL import Image
 
-from nst_teach import StyleObjective, cli, load_image, networks, transfer
+import nst_teach
+from nst_teach import Result, StyleObjective, cli, load_image, networks, transfer
 
 HEAVY = ("torchvision", "matplotlib", "scipy", "ipywidgets", "skimage")
 
@@ -65,6 +70,11 @@ def said(capsys) -> str:
     assert "Traceback" not in text
     assert text.startswith("nst-teach: ")
     return text
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden files too."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 # --- what it makes -------------------------------------------------------------------------------
@@ -124,13 +134,34 @@ def test_files_can_stand_for_samples(command, out, tmp_path):
 
 
 def test_a_plot_can_be_saved_beside_the_picture(command, tmp_path):
-    assert command(plot="curves/plot.png") == 0
-    assert (tmp_path / "curves" / "plot.png").is_file()
+    assert command(plot="plot.svg") == 0
+    assert names(tmp_path) == ["out.png", "plot.svg"]
+    assert "<svg" in (tmp_path / "plot.svg").read_text(encoding="utf-8")
 
 
-def test_a_missing_folder_is_made(command, tmp_path):
-    assert command(output="new/folder/out.jpg") == 0
-    assert (tmp_path / "new" / "folder" / "out.jpg").is_file()
+def test_a_picture_that_is_there_is_overwritten_by_force_only(command, out, capsys):
+    out.write_text("a year's work")
+    assert command() == 2
+    assert "it exists" in said(capsys)
+    assert out.read_text() == "a year's work"
+    assert command("--force") == 0
+    assert load_image(out).shape[1] == 3
+
+
+def test_a_link_stays_a_link(command, out, tmp_path):
+    (tmp_path / "away").mkdir()
+    (tmp_path / "away" / "there.png").write_text("old")
+    out.symlink_to(tmp_path / "away" / "there.png")
+    assert command("--force") == 0
+    assert out.is_symlink()
+    assert names(tmp_path / "away") == ["there.png"]
+    assert load_image(tmp_path / "away" / "there.png").shape[1] == 3
+
+
+def test_the_picture_may_be_read_by_whom_new_files_may(command, out, tmp_path):
+    (tmp_path / "usual").touch()
+    command()
+    assert out.stat().st_mode == (tmp_path / "usual").stat().st_mode
 
 
 def test_weights_can_come_from_a_file(command):
@@ -171,19 +202,76 @@ def test_bad_input_ends_with_one_line_and_status_2(command, out, capsys, options
         {"output": "out"},
         {"output": "out.psd"},  # Pillow reads it, and cannot write it
         {"output": "in_the_way/out.png"},
+        {"output": "tpyo/out.png"},
+        {"output": "folder.png"},
+        {"output": f"{'x' * 300}.png"},
         {"plot": "plot.xyz"},
         {"plot": "in_the_way/plot.png"},
+        {"plot": "tpyo/plot.png"},
+        {"plot": "folder.png"},
+        {"plot": "./out.png"},
+        {"photo": "photo.png", "output": "photo.png"},
+        {"style": "photo.png", "output": "./photo.png"},
+        {"start": "photo.png", "output": "linked.png"},
+        {"photo": "photo.png", "plot": "photo.png"},
     ],
-    ids=str,
+    ids=lambda options: " ".join(options.values())[:40],
 )
 def test_an_output_that_cannot_be_written_is_found_before_the_work(
     command, tmp_path, capsys, evaluations, options
 ):
-    """And not after ten minutes of it."""
+    """And not after ten minutes of it; nor is anything made or overwritten."""
     (tmp_path / "in_the_way").write_text("a file where a folder should be")
-    assert command(**options) == 2
-    assert "cannot" in said(capsys)
+    (tmp_path / "folder.png").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "photo.png")
+    (tmp_path / "linked.png").hardlink_to(tmp_path / "photo.png")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert command("--force", **options) == 2
     assert evaluations.count == []
+    assert re.search("cannot|twice|too long", said(capsys))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()} == before
+
+
+def test_a_folder_that_must_not_be_written_to_is_found_before_the_work(
+    command, tmp_path, capsys, evaluations, monkeypatch
+):
+    def refuse(self, mode):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # not by its mode: that does not stop root
+    assert command() == 2
+    assert "Permission denied. Choose another folder" in said(capsys)
+    assert evaluations.count == []
+
+
+def test_a_full_disk_is_found_before_the_work(tmp_path):
+    """The system refuses a file of more than 100 kB; a picture of 256² pixels may need 197 kB."""
+    words = ["chelsea", "dots", "-o", "out.png", "--size=256", "--steps=100000"]
+    done = python("-c", FULL_DISK.format(words=words), folder=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.startswith("nst-teach: cannot write into ")
+    assert "File too large" in done.stderr
+    assert names(tmp_path) == []
+
+
+FULL_DISK = """
+import resource, sys
+from nst_teach import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+sys.exit(cli.main({words}))
+"""
+
+
+def test_a_picture_that_cannot_be_finished_leaves_nothing_behind(
+    command, tmp_path, capsys, monkeypatch
+):
+    def fail(self, *args, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    assert command() == 2
+    assert "No space left" in said(capsys)
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -212,6 +300,34 @@ def test_ctrl_c_saves_what_there_is(command, out, capsys, evaluations):
     assert command(steps="20") == cli.EXIT_INTERRUPTED == 130
     assert "interrupted" in said(capsys)
     assert out.is_file()
+
+
+@pytest.mark.parametrize("place", ["load_network", "transfer", "promised"])
+def test_ctrl_c_before_the_first_step_leaves_one_line(
+    command, tmp_path, capsys, monkeypatch, place
+):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, place, interrupt)
+    assert command() == 130
+    assert said(capsys) == "nst-teach: interrupted, and nothing was written\n"
+    assert names(tmp_path) == []
+
+
+def test_ctrl_c_while_the_picture_is_saved_keeps_what_was_there(
+    command, out, tmp_path, capsys, monkeypatch
+):
+    def interrupt(self, path):
+        Path(path).write_text("half a file")
+        raise KeyboardInterrupt
+
+    out.write_text("the old one")
+    monkeypatch.setattr(Result, "save", interrupt)
+    assert command("--force") == 130
+    assert said(capsys).count("\n") == 1
+    assert out.read_text() == "the old one"
+    assert names(tmp_path) == ["out.png"]
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -252,13 +368,28 @@ def test_layers_that_are_neither_are_refused(text):
         cli.layers(text)
 
 
+@pytest.mark.parametrize("text", ["relu1_1=.7,relu1_1=.3", "relu1_1,relu2_1,relu1_1"])
+def test_a_layer_given_twice_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected each layer once"):
+        cli.layers(text)
+
+
+def test_it_tells_its_version(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"nst-teach {nst_teach.__version__}\n"
+
+
 def test_options_are_called_as_in_python():
     """Whoever knows one knows the other."""
     ours = {action.dest for action in cli.parser()._actions}
     theirs = set(inspect.signature(transfer).parameters)
     assert theirs - ours == {"content", "callback", "progress"}
     loading = set(inspect.signature(networks.load_network).parameters) - {"name"}
-    assert ours - theirs - loading == {"help", "photo", "output", "plot", "quiet"}
+    assert ours - theirs - loading == {
+        "help", "version", "photo", "output", "force", "plot", "quiet",
+    }  # fmt: skip
 
 
 def test_defaults_are_those_of_python():
@@ -281,6 +412,7 @@ def test_help_lists_the_samples(capsys):
 def python(*arguments: str, folder) -> subprocess.CompletedProcess:
     """A fresh interpreter in an empty folder."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONUNBUFFERED", None)
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -298,6 +430,34 @@ def test_it_runs_as_a_program(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("out.png: Result(")
     assert (tmp_path / "out.png").is_file()
+
+
+@pytest.fixture
+def interrupted_torch(tmp_path):
+    """A folder whose `torch` is interrupted while it is imported."""
+    (tmp_path / "torch.py").write_text("raise KeyboardInterrupt")
+    return tmp_path
+
+
+def test_ctrl_c_during_the_imports_leaves_one_line(interrupted_torch):
+    done = python("-c", f"{HERE}; {PROGRAM}", folder=interrupted_torch)
+    assert (done.returncode, done.stderr) == (130, "nst-teach: interrupted\n")
+
+
+def test_a_reader_who_has_seen_enough_leaves_no_trace(tmp_path):
+    """`nst-teach --help | head -0`: the pipe is closed before there is anything to read."""
+    code = f"import os; os.close(0); r, w = os.pipe(); os.close(r); os.dup2(w, 1); {PROGRAM}"
+    done = python("-c", code, "--help", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+HERE = "import sys; sys.path.insert(0, '')"
+PROGRAM = "import sys, nst_teach_command; sys.exit(nst_teach_command.main())"
+
+
+def test_the_program_is_what_is_installed_as_nst_teach():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["scripts"] == {"nst-teach": "nst_teach_command:main"}
 
 
 def test_importing_the_package_is_light(tmp_path):

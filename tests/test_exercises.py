@@ -18,10 +18,11 @@ import torch
 from conftest import ROOT
 from wrong_answers import BANK, Entry
 
-from nst_teach import checks, content_loss
-from nst_teach.checks import _guard, ex03
-from nst_teach.checks._core import TASKS, Mistake, Task, is_stub, judge
-from nst_teach.checks._feedback import Feedback, Reread
+import nst_teach_checks as checks
+from nst_teach import content_loss
+from nst_teach_checks import _guard, ex03
+from nst_teach_checks._core import TASKS, Mistake, Task, is_stub, judge
+from nst_teach_checks._feedback import Feedback, Reread
 
 SEEDS = range(3)
 FEWEST_WRONG, FEWEST_RIGHT = 4, 2
@@ -541,6 +542,6 @@ def test_marks_that_do_not_fit_are_refused(cells, complaint):
 def test_reference_lists_every_module_and_name_of_the_checks():
     page = (ROOT / "book" / "src" / "api.md").read_text(encoding="utf-8")
     for exercise in checks.EXERCISES:
-        assert f".. automodule:: nst_teach.checks.{exercise}\n" in page
+        assert f".. automodule:: nst_teach_checks.{exercise}\n" in page
     for name in set(checks.__all__) - {"EXERCISES"}:
         assert re.search(rf"^\.\. auto\w+:: nst_teach\.checks\.{name}(?:\(|$)", page, re.M), name

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from nst_teach import ImageError, deprocess, load_image, preprocess, resize, save_image, to_pil
+from nst_teach import (
+    ImageError,
+    deprocess,
+    load_image,
+    machine,
+    preprocess,
+    resize,
+    save_image,
+    to_pil,
+)
 from nst_teach.images import CONVENTIONS
 
 HALF_A_LEVEL = 0.5 / 255 + 1e-6  # the most that storing a value in 8 bits changes it
@@ -189,6 +200,95 @@ def test_a_16_bit_png_keeps_its_brightness(tmp_path, level):
     assert first_pixel(load_image(saved(deep, tmp_path / "deep.png"))) == [level] * 3
 
 
+@pytest.mark.parametrize("mode", ["La", "RGBa"])
+def test_colours_multiplied_with_their_opacity_are_laid_on_white_alike(mode):
+    plain = Image.new(mode.upper(), (4, 4), (100, 128) if mode == "La" else (200, 0, 100, 128))
+    assert first_pixel(load_image(plain.convert(mode))) == pytest.approx(
+        first_pixel(load_image(plain)),
+        abs=1,  # the multiplication has rounded
+    )
+
+
+@pytest.mark.parametrize(
+    ("lightness", "expected"), [(0, 0), (100, 255), (53.585, 128)], ids=["black", "white", "grey"]
+)
+def test_a_lab_picture_becomes_rgb(lightness, expected):
+    """Greys of CIELAB: L* = 53.585 is the grey of sRGB's 128 (IEC 61966-2-1)."""
+    lab = Image.new("LAB", (4, 4), (round(lightness * 2.55), 128, 128))
+    assert first_pixel(load_image(lab)) == pytest.approx([expected] * 3, abs=2)
+
+
+# --- load_image: colour profiles -----------------------------------------------------------------
+
+D50 = (0.9642, 1.0, 0.8249)  # ICC.1, the white of the profile connection space
+# Primaries in that space: IEC 61966-2-1 and SMPTE EG 432-1, adapted by Bradford's transform.
+SRGB = ((0.43607, 0.38515, 0.14307), (0.22249, 0.71687, 0.06061), (0.01392, 0.09708, 0.71410))
+P3 = ((0.51512, 0.29198, 0.15710), (0.24120, 0.69225, 0.06657), (-0.00105, 0.04189, 0.78407))
+
+
+def profile(primaries, gamma: float) -> bytes:
+    """An ICC profile (version 2) of three primaries and one power law, written by hand."""
+
+    def numbers(values) -> bytes:
+        return b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(v * 65536) for v in values))
+
+    name = b"made for a test\0"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(name)) + name + bytes(78),
+        b"cprt": b"text\0\0\0\0none\0",
+        b"wtpt": numbers(D50),
+        **{c + b"XYZ": numbers(x) for c, x in zip((b"r", b"g", b"b"), zip(*primaries, strict=True),
+                                                  strict=True)},
+        **{c + b"TRC": b"curv\0\0\0\0" + struct.pack(">IH", 1, round(gamma * 256)) + b"\0\0"
+           for c in (b"r", b"g", b"b")},
+    }  # fmt: skip
+    place, table, data = 132 + 12 * len(tags), b"", b""
+    for tag, content in tags.items():
+        table += tag + struct.pack(">II", place + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    body = struct.pack(">I", len(tags)) + table + data
+    head = struct.pack(">I4sI4s4s4s", 128 + len(body), bytes(4), 0x02100000, b"mntr", b"RGB ",
+                       b"XYZ ")  # fmt: skip
+    head += bytes(12) + b"acsp" + bytes(28) + struct.pack(">3i", *(round(v * 65536) for v in D50))
+    return head.ljust(128, b"\0") + body
+
+
+def shown(pixels: np.ndarray, primaries, gamma: float) -> np.ndarray:
+    """What sRGB values look like those of this profile: through XYZ, by the book."""
+    light = (pixels / 255) ** (round(gamma * 256) / 256) @ np.array(primaries).T
+    linear = np.clip(light @ np.linalg.inv(np.array(SRGB)).T, 0, 1)
+    curve = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return 255 * curve
+
+
+@pytest.mark.parametrize(("primaries", "gamma"), [(SRGB, 1.0), (P3, 2.2), (P3, 1.8)])
+def test_a_colour_profile_is_converted_to_srgb(pixels, tmp_path, primaries, gamma):
+    path = saved(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=profile(primaries, gamma))
+    loaded = load_image(path)[0].permute(1, 2, 0).numpy() * 255
+    expected = shown(pixels, primaries, gamma)
+    assert np.abs(expected - pixels).max() > 10, "the profile changes nothing: a weak test"
+    # lcms computes in 15 bits, which shows in the darkest values of a linear profile
+    assert np.abs(loaded - expected)[pixels.min(-1) > 10].max() < 1.5
+
+
+def test_transparency_outlives_a_profile(tmp_path):
+    picture = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    path = saved(picture, tmp_path / "a.png", icc_profile=profile(P3, 2.2))
+    assert first_pixel(load_image(path)) == [255] * 3
+
+
+@pytest.mark.parametrize("broken", [b"no profile", profile(P3, 2.2)[:200]], ids=["text", "cut"])
+def test_a_broken_profile_is_left_aside_as_in_viewers(pixels, image, tmp_path, broken):
+    path = saved(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=broken)
+    assert torch.equal(load_image(path), image)
+
+
+def test_a_profile_of_other_channels_than_the_picture_s_is_left_aside(tmp_path):
+    grey = Image.new("L", (4, 4), 100)
+    path = saved(grey, tmp_path / "a.png", icc_profile=profile(P3, 2.2))
+    assert first_pixel(load_image(path)) == [100] * 3
+
+
 # --- load_image: size ----------------------------------------------------------------------------
 
 
@@ -212,7 +312,9 @@ def test_a_panorama_keeps_at_least_one_row():
     assert load_image(np.zeros((1, 400, 3), np.uint8), size=20).shape == (1, 3, 1, 20)
 
 
-@pytest.mark.parametrize("size", [0, -1, 256.0, "256", (0, 5), (1, 2, 3), (4.0, 5.0), ()], ids=repr)
+@pytest.mark.parametrize(
+    "size", [0, -1, 256.0, "256", (0, 5), (1, 2, 3), (4.0, 5.0), (), True, (True, 5)], ids=repr
+)
 def test_a_size_that_is_none_is_refused(pixels, size):
     with pytest.raises(ImageError, match="expected the longer side in pixels"):
         load_image(pixels, size=size)
@@ -223,6 +325,36 @@ def test_a_size_that_is_none_is_refused(pixels, size):
 def test_a_flat_picture_stays_flat_at_every_size():
     grey = np.full((20, 30, 3), 77, np.uint8)
     assert torch.equal(load_image(grey, size=13).unique(), torch.tensor([77 / 255]))
+
+
+def lanczos(values: np.ndarray, length: int) -> np.ndarray:
+    """Values at fewer places: sinc(x) · sinc(x / 3), widened by the scale, normalised to 1."""
+    scale = len(values) / length
+    places = np.arange(len(values)) + 0.5
+    out = []
+    for index in range(length):
+        x = (places - (index + 0.5) * scale) / scale
+        weights = np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0)
+        out.append(weights @ values / weights.sum())
+    return np.array(out)
+
+
+@pytest.mark.parametrize("length", [7, 15, 23])
+def test_a_file_is_made_smaller_by_lanczos_formula(tmp_path, length):
+    """Not by the nearest pixel, nor by a box, a triangle or a cubic: within a level of the sum."""
+    row = np.random.default_rng(1).integers(64, 192, 30, dtype=np.uint8)
+    path = saved(Image.fromarray(np.tile(row, (20, 1))), tmp_path / "a.png")
+    loaded = load_image(path, size=(10, length))[0, 0] * 255
+    expected = torch.from_numpy(lanczos(row.astype(float), length)).float().expand(10, -1)
+    torch.testing.assert_close(loaded, expected, rtol=0, atol=0.51)
+
+
+def test_fine_stripes_in_a_file_become_grey(tmp_path):
+    """Antialiasing: halved, lines of one pixel give their mean, not one of the two."""
+    stripes = np.tile(np.array([0, 255], np.uint8), (20, 20))
+    path = saved(Image.fromarray(stripes), tmp_path / "a.png")
+    middle = load_image(path, size=(10, 20))[..., 2:-2] * 255
+    torch.testing.assert_close(middle, torch.full_like(middle, 127.5), rtol=0, atol=3)
 
 
 def test_resize_gives_the_size_asked_for(image):
@@ -246,6 +378,19 @@ def test_resize_keeps_the_mean_of_a_checkerboard():
     torch.testing.assert_close(centre, torch.full_like(centre, 0.5), rtol=0, atol=0.01)
 
 
+@pytest.mark.parametrize("form", [lambda p: p, tensor_of], ids=["pixels", "floats"])
+def test_a_size_beyond_the_memory_is_refused_before_it_is_tried(pixels, form):
+    with pytest.raises(ImageError, match=r"1000000×666667 pixels needs some 2.67e\+04 GB .* free"):
+        load_image(form(pixels), size=10**6)
+
+
+def test_a_file_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = saved(Image.new("1", (5000, 5000)), tmp_path / "a.png")
+    monkeypatch.setattr(machine, "memory", lambda: machine.Memory(8 * 10**9, 5 * 10**8))
+    with pytest.raises(ImageError, match=r"5000×5000 pixels needs some 1 GB .* 0\.5 GB are free"):
+        load_image(path)
+
+
 # --- load_image: what is refused -----------------------------------------------------------------
 
 
@@ -254,6 +399,12 @@ def test_a_missing_file_is_named_with_the_samples_there_are(tmp_path):
         load_image(tmp_path / "cat.jpg")
     assert "cat.jpg" in str(error.value)
     assert "chelsea" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b.png"], ids=["long", "null"])
+def test_a_name_that_no_file_can_have_is_missing_too(name):
+    with pytest.raises(ImageError, match="there is no file"):
+        load_image(name)
 
 
 BROKEN = {"empty": b"", "text": b"not a picture", "only a header": b"\x89PNG\r\n\x1a\n"}
@@ -310,6 +461,97 @@ def test_an_opened_file_that_broke_off_is_refused_like_a_path(pixels):
 def test_an_array_that_is_no_picture_is_refused(array, message):
     with pytest.raises(ImageError, match=message):
         load_image(array)
+
+
+def test_a_row_of_pixels_is_read_as_the_documentation_says():
+    """(H, W, 3) with H = 1 or 4: an array of channels first has its channels at the end nowhere."""
+    for rows in (1, 4):
+        colours = torch.rand(rows, 7, 3)
+        assert torch.equal(load_image(colours), colours.permute(2, 0, 1)[None])
+        assert torch.equal(load_image(colours.numpy()), colours.permute(2, 0, 1)[None])
+
+
+@pytest.mark.parametrize("last", [1, 3, 4])
+def test_a_tensor_whose_channels_may_be_at_either_end_is_refused(last):
+    with pytest.raises(ImageError, match=r"first and the last axis.*as \(1, 3, H, W\)"):
+        load_image(torch.rand(3, 5, last))
+    assert load_image(torch.rand(1, 3, 5, last)).shape == (1, 3, 5, last)
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.zeros(3, 4, 5, device="meta"), torch.zeros(4, 5).to_sparse()],
+    ids=["meta", "sparse"],
+)  # fmt: skip
+def test_a_tensor_without_values_at_hand_is_refused(tensor):
+    with pytest.raises(ImageError, match=r"cannot be read\. Expected a dense tensor"):
+        load_image(tensor)
+
+
+@pytest.mark.parametrize("kind", [np.longdouble, np.float16, ">f8", ">u2"])
+def test_numbers_of_every_width_and_order_are_read(kind):
+    top = 65535 if kind == ">u2" else 1
+    array = np.array([[0, top]], dtype=kind)
+    assert load_image(array)[0, 0].tolist() == [[0, 1]]
+
+
+def test_an_unknown_device_is_refused(image):
+    with pytest.raises(ImageError, match="'gpu' cannot be used"):
+        load_image(image, device="gpu")
+
+
+# Mutated files: whatever is in them, there is a picture or an ImageError.
+
+Image.init()
+FORMATS = sorted(set(Image.SAVE) & set(Image.OPEN))
+MODES = ("RGB", "L", "RGBA", "P", "1", "I;16", "CMYK", "F")
+MUTANTS = 16  # for each format and mode
+
+
+def written(form: str, mode: str) -> bytes | None:
+    """A small picture in this format, with all that may come along; None where there is no way."""
+    noise = np.random.default_rng(0).integers(0, 256, (13, 17, 3), dtype=np.uint8)
+    picture = Image.fromarray(noise).convert("L" if mode == "I;16" else mode)
+    picture = picture.convert("I;16") if mode == "I;16" else picture
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for options in ({"exif": exif, "icc_profile": profile(P3, 2.2)}, {}):
+        file = io.BytesIO()
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of formats that will go some day
+                picture.save(file, form, **options)
+            return file.getvalue()
+        except Exception:  # this format has no such mode, or does not take these options
+            continue
+    return None
+
+
+def mutated(content: bytes, random: np.random.Generator) -> bytes:
+    """A few bytes changed, most of them near the start, where the sizes are; sometimes cut."""
+    data = bytearray(content)
+    for _ in range(int(random.integers(1, 6))):
+        reach = len(data) if random.random() < 0.5 else min(len(data), 200)
+        data[int(random.integers(reach))] = int(random.choice([0, 1, 127, 128, 255,
+                                                               random.integers(256)]))  # fmt: skip
+    return bytes(data[: int(random.integers(len(data)))] if random.random() < 0.1 else data)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_damaged_file_is_a_picture_or_an_image_error(form, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)  # more is refused: sizes are damaged too
+    for mode in MODES:
+        whole = written(form, mode)
+        random = np.random.default_rng(len(form + mode))
+        for _ in range(MUTANTS if whole else 0):
+            path = tmp_path / "a"
+            path.write_bytes(mutated(whole, random))
+            try:
+                with warnings.catch_warnings(action="ignore"):
+                    loaded = load_image(path)
+            except ImageError:
+                continue
+            assert loaded.shape[:2] == (1, 3)
+            assert torch.isfinite(loaded).all()
 
 
 def test_one_nan_among_good_pixels_is_found(image):

@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from nst_teach import machine
@@ -21,12 +23,11 @@ def write(path: Path, text: object) -> None:
 
 
 @pytest.fixture
-def proc(tmp_path):
-    """A machine with 8 GiB, of which 6 are available."""
-    folder = tmp_path / "proc"
-    lines = f"MemTotal: {TOTAL // 1024} kB\nMemAvailable: {AVAILABLE // 1024} kB\nHugePages: x\n"
-    write(folder / "meminfo", lines)
-    return folder
+def proc(tmp_path, monkeypatch):
+    """A machine with 8 GiB, of which 6 are available; what it writes of its processes is empty."""
+    state = SimpleNamespace(total=TOTAL, available=AVAILABLE)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: state)
+    return tmp_path / "proc"
 
 
 @pytest.fixture

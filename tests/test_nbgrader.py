@@ -15,7 +15,7 @@ import notebooks
 import pytest
 from conftest import ROOT
 
-from nst_teach import checks
+import nst_teach_checks as checks
 
 SOURCES = sorted((ROOT / "exercises" / "src").glob("ex*.md"))
 POINTS = nbgrader_course.points()
@@ -186,7 +186,7 @@ def school(tmp_path_factory) -> Class:
     """Three students have handed in: all right, partly wrong, untouched. And all is graded."""
     pytest.importorskip(
         "nbgrader",
-        reason="nbgrader is not installed; pip install 'nst-teach[teach]' to run this.",
+        reason="nbgrader is not installed; pip install --editable '.[teach]' to run this.",
     )
     school = Class(tmp_path_factory.mktemp("school"))
     school.nbgrader("generate_assignment", EXERCISE)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nst_teach import FeatureNetwork, NetworkError, load_network
+from nst_teach.feedforward import FastNetwork, load_fast
 from nst_teach.networks import (
     NETWORK_VARIABLE,
     PETITE_PLAN,
@@ -25,6 +26,7 @@ from nst_teach.networks import (
     build_squeezenet,
     build_vgg,
     read_weights,
+    save_weights,
 )
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -55,7 +57,7 @@ def tiny_files(tiny, tmp_path, monkeypatch):
     from nst_teach import networks
 
     builder = functools.partial(build_vgg, "tiny", TINY_PLAN)
-    monkeypatch.setitem(networks._BUILDERS, "tiny", lambda pooling: builder(pooling or "average"))
+    monkeypatch.setitem(networks._BUILDERS, "tiny", (builder, "average"))
 
     def save(name: str = "tiny.safetensors", **changes) -> Path:
         state = file_state(tiny) | {key.replace("__", "."): v for key, v in changes.items()}
@@ -362,9 +364,16 @@ def test_a_wrong_name_in_the_environment_is_traced_to_it(monkeypatch):
         load_network()
 
 
-def test_an_unknown_pooling_is_refused():
-    with pytest.raises(NetworkError, match="unknown pooling 'mean'; choose 'max' or 'average'"):
-        load_network("petite", pooling="mean")
+@pytest.mark.parametrize("pooling", ["mean", ""])
+def test_an_unknown_pooling_is_refused(pooling):
+    with pytest.raises(NetworkError, match=f"pooling '{pooling}'; choose 'max' or 'average'"):
+        load_network("petite", pooling=pooling)
+
+
+@pytest.mark.parametrize("name", ["", nn.Sequential(), ["petite"], 0], ids=repr)
+def test_what_is_no_name_is_not_taken_for_none(name):
+    with pytest.raises(NetworkError, match="unknown network"):
+        load_network(name)
 
 
 def test_an_unknown_device_is_refused(tiny_files):
@@ -403,6 +412,46 @@ def test_the_first_weight_that_does_not_fit_is_named(tiny_files):
     path = tiny_files(conv1_2__weight=torch.zeros(9, 4, 3, 3), conv2_1__weight=torch.zeros(1))
     expected = r"'conv1_2.weight' has the shape \(9, 4, 3, 3\), expected \(5, 4, 3, 3\)"
     with pytest.raises(NetworkError, match=expected):
+        load_network("tiny", weights=path)
+
+
+@pytest.mark.parametrize("ending", [".safetensors", ".pth", ".pt"])
+def test_own_weights_load_back(tiny, tiny_files, image, tmp_path, ending):
+    path = save_weights(tiny, tmp_path / f"own{ending}")
+    assert path == tmp_path / f"own{ending}"
+    network = load_network("tiny", weights=path)
+    assert_same_weights(network, tiny)
+    assert torch.equal(network(image, "relu2_2")["relu2_2"], tiny(image, "relu2_2")["relu2_2"])
+    assert set(read_weights(path)) == set(file_state(tiny))
+
+
+def test_a_plain_state_dict_loads_back_too(tiny, tiny_files, tmp_path):
+    """As the page on troubleshooting saves one."""
+    torch.save(tiny.state_dict(), tmp_path / "own.pth")
+    assert_same_weights(load_network("tiny", weights=tmp_path / "own.pth"), tiny)
+
+
+def test_weights_of_a_fast_network_load_back(tmp_path):
+    torch.manual_seed(0)
+    network = FastNetwork()
+    loaded = load_fast("mine", weights=save_weights(network, tmp_path / "mine.safetensors"))
+    assert_same_weights(loaded, network)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("own.bin", r"use \.safetensors or \.pth"), ("no/own.pth", "Choose another folder"),
+     ("no/own.safetensors", "Choose another folder")],
+)  # fmt: skip
+def test_weights_that_cannot_be_saved_are_explained(tiny, tmp_path, name, message):
+    with pytest.raises(NetworkError, match=message):
+        save_weights(tiny, tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.bool, torch.complex64])
+def test_weights_that_are_no_fractions_are_refused(tiny_files, tmp_path, kind):
+    path = tiny_files(conv1_2__bias=torch.ones(5).to(kind))
+    with pytest.raises(NetworkError, match=f"'conv1_2.bias' is of type {kind}, expected torch.flo"):
         load_network("tiny", weights=path)
 
 

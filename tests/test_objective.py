@@ -16,7 +16,7 @@ from nst_teach import (
     total_variation,
 )
 from nst_teach.networks import build_vgg
-from nst_teach.objective import STYLE_STRENGTH, layer_weights
+from nst_teach.objective import STYLE_STRENGTH, fingerprint, layer_weights
 
 
 @pytest.fixture(scope="module")
@@ -142,13 +142,12 @@ def test_targets_are_taken_without_a_gradient_and_kept(objective, network, pictu
         ("relu1_1", {"relu1_1": 1.0}, {"relu1_1": 1.0}),
         (("a", "b", "c", "d"), dict.fromkeys("abcd", 1.0), dict.fromkeys("abcd", 0.25)),
         (iter(["a", "b"]), None, {"a": 0.5, "b": 0.5}),
-        (("a", "b", "a"), {"a": 1.0, "b": 1.0}, {"a": 0.5, "b": 0.5}),
         ({"a": 0.7, "b": 2}, {"a": 0.7, "b": 2.0}, {"a": 0.7, "b": 2.0}),
         ((), {}, {}),
     ],
 )
 def test_content_layers_weigh_1_each_and_style_layers_share_1(layers, as_content, as_style):
-    """Unless they say how much they weigh: then it is that. A name said twice counts once."""
+    """Unless they say how much they weigh: then it is that."""
     assert layer_weights(layers, share=True) == as_style
     if as_content is not None:
         assert layer_weights(layers, share=False) == as_content
@@ -166,12 +165,37 @@ def test_without_content_layers_only_the_style_counts(objective, pictures):
     torch.testing.assert_close(losses.total, 10 * sum(losses.style.values()) / 2)
 
 
-def test_without_any_layer_nothing_counts_and_the_gradient_is_zero(objective, pictures):
-    image = pictures["image"].clone().requires_grad_(True)
-    total = objective(content_layers=(), style_layers=())(image).total
-    total.backward()
-    assert total == 0
-    assert (image.grad == 0).all()
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"content_layers": (), "style_layers": ()},
+        {"alpha": 0.0, "beta": 0.0},
+        {"alpha": 0.0, "style_layers": ()},
+        {"content_layers": [], "beta": 0.0},
+    ],
+    ids=str,
+)
+def test_weights_that_leave_nothing_to_lower_are_refused(objective, nothing):
+    with pytest.raises(ValueError, match="leave nothing to lower"):
+        objective(**nothing)
+    assert objective(**nothing, total_variation=1.0).total_variation == 1.0
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_a_layer_named_twice_is_refused(share):
+    with pytest.raises(ValueError, match="relu1_1 is named twice"):
+        layer_weights(["relu1_1", "relu2_1", "relu1_1"], share=share)
+
+
+def test_layers_that_all_weigh_nothing_are_refused(objective):
+    with pytest.raises(ValueError, match="the weights of relu1_1, relu2_1 are all 0"):
+        objective(style_layers={"relu1_1": 0.0, "relu2_1": 0.0})
+
+
+def test_layers_left_open_are_the_networks_own(pictures, wrapping):
+    objective = StyleObjective(pictures["content"], pictures["style"], wrapping)
+    assert objective.content_layers == {"relu": 1.0}
+    assert objective.style_layers == {"relu": 1.0}
 
 
 def test_an_unknown_layer_is_refused_at_once(objective):
@@ -219,6 +243,55 @@ def test_the_balance_is_the_same_at_every_size(wrapping):
     assert large == pytest.approx((4 * small[0], 4 * small[1]), rel=1e-12)
     small, large = losses(1, 100.0), losses(2, 100.0)
     assert large == pytest.approx((4 * small[0], small[1]), rel=1e-12)
+
+
+# --- the same objective --------------------------------------------------------------------------
+
+
+def test_a_fingerprint_tells_objectives_apart(objective, pictures, network):
+    """By pictures, layers and every weight; built again from the same, it is the same."""
+    pictures_swapped = StyleObjective(
+        pictures["image"], pictures["style"], network,
+        content_layers="relu2_1", style_layers=("relu1_1", "relu2_2"), beta=objective().beta,
+    )  # fmt: skip
+    different = [
+        objective(),
+        objective(alpha=2.0, beta=objective().beta),
+        objective(beta=1.0),
+        objective(total_variation=1.0),
+        objective(style_layers={"relu1_1": 0.6, "relu2_2": 0.4}),
+        objective(content_layers="relu1_2", beta=objective().beta),
+        pictures_swapped,
+    ]
+    prints = [fingerprint(one) for one in different]
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(objective()) == prints[0]
+
+
+def test_an_objective_of_ones_own_is_like_itself_alone(objective):
+    one, other = (lambda image: objective()(image) for _ in range(2))
+    assert fingerprint(one) == fingerprint(one)
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_a_subclass_is_like_itself_alone(pictures, wrapping):
+    """It may add terms, of which the weights of its parent know nothing."""
+
+    class Mine(StyleObjective):
+        pass
+
+    one, other = (cls(pictures["content"], pictures["style"], wrapping) for cls in (Mine, Mine))
+    plain = StyleObjective(pictures["content"], pictures["style"], wrapping)
+    assert fingerprint(one) == fingerprint(one)
+    assert len({fingerprint(one), fingerprint(other), fingerprint(plain)}) == 3
+
+
+def test_an_objective_may_bring_a_fingerprint_of_its_own(objective):
+    class Named:
+        def fingerprint(self):
+            return "mine"
+
+    assert fingerprint(Named()) == fingerprint(Named()) == "mine"
 
 
 # --- what is refused -----------------------------------------------------------------------------

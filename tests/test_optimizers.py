@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from nst_teach.optimizers import ADAM_LEARNING_RATE, OPTIMIZERS, make_optimizer
 
 EVERY_OPTIMIZER = pytest.mark.parametrize("name", OPTIMIZERS)
-ENOUGH_STEPS = {"lbfgs": 25, "lbfgs-plain": 40, "scipy": 40, "adam": 600}
+ENOUGH_STEPS = {"lbfgs": 40, "lbfgs-unbounded": 25, "lbfgs-plain": 40, "scipy": 40, "adam": 600}
 STEEP = torch.tensor([1.0, 2.0, 5.0, 10.0, 30.0, 100.0]).view(1, 1, 2, 3)
 
 
@@ -26,12 +26,13 @@ class Quadratic:
     def __init__(self, target: torch.Tensor, steepness: torch.Tensor | float = 1.0):
         self.target, self.steepness, self.losses = target, steepness, []
 
-    def __call__(self, image: torch.Tensor) -> torch.Tensor:
-        image.grad = None
-        loss = self.loss(image)
-        loss.backward()
+    def __call__(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.enable_grad():
+            image = image.detach().requires_grad_(True)
+            loss = self.loss(image)
+            (gradient,) = torch.autograd.grad(loss, image)
         self.losses.append(loss.item())
-        return loss.detach()
+        return loss.detach(), gradient
 
     def loss(self, image: torch.Tensor) -> torch.Tensor:
         return 0.5 * (self.steepness * (image - self.target).square()).sum()
@@ -131,7 +132,7 @@ def test_the_first_step_of_adam_has_the_size_of_its_learning_rate(target):
 def test_lbfgs_solves_a_quadratic_in_few_steps(target):
     """It learns the curvature, so that a steepness of 1 : 100 does not slow it down."""
     quadratic = Quadratic(target, STEEP)
-    make_optimizer("lbfgs", start()).run(quadratic, 12)
+    make_optimizer("lbfgs-unbounded", start()).run(quadratic, 12)
     assert quadratic.losses[-1] < 1e-6 * quadratic.losses[0]
 
 
@@ -140,16 +141,16 @@ def losses_by_step(name: str, steps: int) -> list[float]:
     walker, valley, ends = make_optimizer(name, start(-0.7)), Valley(), {}
 
     def evaluate(image):
-        loss = valley(image)
+        loss, gradient = valley(image)
         ends[walker.step] = loss.item()
-        return loss
+        return loss, gradient
 
     walker.run(evaluate, steps)
     return list(ends.values())
 
 
 def test_with_strong_wolfe_no_step_goes_uphill():
-    losses = losses_by_step("lbfgs", 25)
+    losses = losses_by_step("lbfgs-unbounded", 25)
     assert all(b <= a for a, b in itertools.pairwise(losses))
     assert losses[-1] < 1e-2 * losses[0]
 
@@ -163,8 +164,8 @@ def test_without_a_line_search_a_step_can_go_uphill():
 # --- the range [0, 1] ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["scipy", "adam"])
-def test_scipy_and_adam_never_show_the_objective_a_value_out_of_range(name):
+@EVERY_OPTIMIZER
+def test_only_the_unbounded_show_the_objective_a_value_out_of_range(name):
     seen = []
     quadratic = Quadratic(torch.tensor([-1.0, 0.5, 2.0]).expand(1, 1, 2, 3))
 
@@ -175,11 +176,12 @@ def test_scipy_and_adam_never_show_the_objective_a_value_out_of_range(name):
     walker = make_optimizer(name, start())
     walker.run(evaluate, 40)
     everything = torch.stack([*seen, walker.image.detach()])
-    assert everything.min() >= 0
-    assert everything.max() <= 1
+    assert (everything.min() >= 0 and everything.max() <= 1) == walker.bounded
+    assert walker.bounded == (name not in ("lbfgs-unbounded", "lbfgs-plain"))
 
 
-def test_scipy_finds_the_minimum_within_the_bounds():
+@pytest.mark.parametrize(("name", "accuracy"), [("scipy", 1e-6), ("lbfgs", 1e-4)])
+def test_the_minimum_within_the_bounds_is_found(name, accuracy):
     """Correlated pixels: the answer is not the free minimum, clipped. The oracle is `lsq_linear`,
     which solves this least-squares problem by another method."""
     rng = np.random.default_rng(0)
@@ -193,8 +195,58 @@ def test_scipy_finds_the_minimum_within_the_bounds():
             return 0.5 * (torch.tensor(a) @ image.flatten() - torch.tensor(b)).square().sum()
 
     image = torch.full((1, 1, 2, 3), 0.5, dtype=torch.float64, requires_grad=True)
-    make_optimizer("scipy", image).run(LeastSquares(torch.zeros(())), 50)
-    np.testing.assert_allclose(image.detach().numpy().ravel(), expected, atol=1e-6)
+    make_optimizer(name, image).run(LeastSquares(torch.zeros(())), 50)
+    np.testing.assert_allclose(image.detach().numpy().ravel(), expected, atol=accuracy)
+
+
+@pytest.mark.parametrize("name", ["lbfgs", "scipy", "adam"])
+@pytest.mark.parametrize("value", [0.0, 1.0], ids=["black", "white"])
+def test_a_pixel_that_starts_on_a_bound_can_leave_it(name, value, target):
+    """Where x = ½ + ½ sin z has no slope, a walk over z would stand still for ever."""
+    walker = make_optimizer(name, start(value))
+    walker.run(Quadratic(target), 200)
+    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-2)
+
+
+def test_the_slope_of_the_walk_inside_the_bounds_is_that_of_the_sine():
+    """The chain rule, against finite differences of the loss over z."""
+    quadratic = Quadratic(torch.tensor([0.0, 0.3, 1.0]).expand(1, 1, 2, 3).double(), STEEP.double())
+    image = torch.linspace(0.1, 0.9, 6, dtype=torch.float64).view(1, 1, 2, 3).requires_grad_(True)
+    walker = make_optimizer("lbfgs", image)
+    z = walker.variables.detach()
+    slope = walker._chain(quadratic(0.5 + 0.5 * z.sin())[1])
+    for index in range(6):
+        there, back = z.clone().flatten(), z.clone().flatten()
+        there[index] += 1e-6
+        back[index] -= 1e-6
+        up, down = (quadratic.loss(0.5 + 0.5 * v.view_as(z).sin()) for v in (there, back))
+        assert slope.flatten()[index].item() == pytest.approx((up - down).item() / 2e-6, rel=1e-6)
+
+
+@EVERY_OPTIMIZER
+def test_a_step_counts_the_same_for_everybody(name):
+    """0 is the start, and k is what step k tries or reaches: each k comes up, and none beyond."""
+    walker, valley, seen = make_optimizer(name, start(0.3)), Valley(), []
+
+    def evaluate(image):
+        seen.append(walker.step)
+        return valley(image)
+
+    walker.run(evaluate, 6)
+    assert seen == sorted(seen)
+    assert seen.count(0) == 1
+    # Adam, and L-BFGS without a line search, do not look at where their last step leads.
+    last = 5 if name in ("adam", "lbfgs-plain") else 6
+    assert set(seen) == set(range(last + 1))
+    assert walker.step == 6
+
+
+@EVERY_OPTIMIZER
+def test_no_tolerance_of_the_scale_of_the_loss_ends_a_run(name, target):
+    """Torch's defaults are absolute numbers: a loss in small units would stop at once."""
+    walker = make_optimizer(name, start())
+    walker.run(Quadratic(target, 1e-9 * STEEP), 5)
+    assert walker.step == 5
 
 
 def test_scipy_begins_from_the_nearest_picture_in_range(target):
@@ -206,7 +258,7 @@ def test_scipy_begins_from_the_nearest_picture_in_range(target):
 # --- going on ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["lbfgs", "lbfgs-plain", "adam"])
+@pytest.mark.parametrize("name", ["lbfgs", "lbfgs-unbounded", "lbfgs-plain", "adam"])
 def test_memory_carries_over_to_another_run(name):
     """Four steps, then four more by a new optimiser with the first one's state: eight steps."""
     whole = make_optimizer(name, start(0.0))

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from collections.abc import Iterator
@@ -18,11 +19,19 @@ import yaml
 from conftest import ROOT
 from packaging.requirements import Requirement
 
+from nst_teach import source
+
 CONDA_NAMES = {"torch": "pytorch"}
 """Packages that conda-forge calls otherwise than the Python index."""
 
 CONDA_ONLY = {"python", "pip", "jupyterlab", "nbgitpuller", "nodejs"}
 """What environment.yml adds: the interpreter, and what Binder, hubs and the book's assets need."""
+
+PACKAGES = ("nst_teach", "nst_teach_checks")
+"""What is installed: the core, and the checks of the exercises beside it."""
+
+PROGRAM = "nst_teach_command.py"
+"""... and what the shell starts."""
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
@@ -114,6 +123,41 @@ def test_version_is_the_same_wherever_it_stands():
     assert CITATION["version"] == PROJECT["version"]
 
 
+# Where the package can be had
+
+
+INDEX = re.compile(r"""pip install [^\n]*?(?<![\w/."'-])["']?nst-teach(?!\[\w+\] @ | @ )""")
+"""Advice to install it by its name from an index: there it is nobody's, and might be anybody's."""
+
+
+def test_nobody_is_told_to_get_the_package_from_an_index():
+    found = [
+        f"{path.relative_to(ROOT)}: {hit[0]}"
+        for path in written_files()
+        if path.suffix in TEXT | {".ipynb"} and path.name != Path(__file__).name
+        for hit in INDEX.finditer(path.read_text(encoding="utf-8"))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("name", ["nst-teach", "'nst-teach[book]'", "--upgrade nst-teach"])
+def test_such_advice_would_be_found(name):
+    assert INDEX.search(f"Run: pip install {name}")
+    assert not INDEX.search('pip install "nst-teach[book] @ git+https://example.org/p"')
+
+
+def test_the_package_names_its_repository():
+    assert source.address() == ADDRESS
+    assert source.pip_install("--upgrade", extra="book") == (
+        f'pip install --upgrade "nst-teach[book] @ git+{ADDRESS}"'
+    )
+
+
+def test_without_an_installation_the_folder_is_installed(monkeypatch):
+    monkeypatch.setattr(source, "DISTRIBUTION", "no-such-distribution")
+    assert source.pip_install().startswith("pip install --editable")
+
+
 # What is installed
 
 
@@ -130,21 +174,67 @@ def test_torch_and_torchvision_come_from_one_index():
 def wheel_files(tmp_path_factory) -> set[str]:
     """The names in the wheel that the project makes, built from a copy of its sources."""
     folder = tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", PROGRAM):
         shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "nst_teach", folder / "nst_teach")
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, folder / name)
     options = ["--no-deps", "--no-build-isolation", "--quiet", "--wheel-dir", str(folder)]
     subprocess.run([sys.executable, "-m", "pip", "wheel", *options, str(folder)], check=True)
     (wheel,) = folder.glob("*.whl")
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_wheel_carries_every_file_of_the_package(wheel_files):
-    files = {path.relative_to(ROOT) for path in (ROOT / "nst_teach").rglob("*") if path.is_file()}
+def test_wheel_carries_every_file_of_the_packages(wheel_files):
+    found = (path for name in PACKAGES for path in (ROOT / name).rglob("*") if path.is_file())
+    files = {path.relative_to(ROOT) for path in found}
     carried = {path.as_posix() for path in files if "__pycache__" not in path.parts}
     assert carried - wheel_files == set()
 
 
-def test_wheel_carries_nothing_but_the_package(wheel_files):
+def test_wheel_carries_nothing_but_the_packages(wheel_files):
     tops = {Path(name).parts[0] for name in wheel_files}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"nst_teach"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {*PACKAGES, PROGRAM}
+
+
+# The sdist: the whole project, so that whoever packs it can test what they packed
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory) -> Path:
+    """The sdist of a copy of the sources, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    for path in written_files():
+        copy = folder / "sources" / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", folder]
+    subprocess.run([*command, folder / "sources"], check=True, capture_output=True)
+    (archive,) = folder.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / archive.name.removesuffix(".tar.gz")
+
+
+def test_sdist_carries_every_file_that_people_wrote(sdist):
+    written = {path.relative_to(ROOT) for path in written_files()}
+    packed = {path.relative_to(sdist) for path in sdist.rglob("*") if path.is_file()}
+    assert {path.as_posix() for path in written - packed if path.suffix != ".pyc"} == set()
+
+
+def test_tests_run_from_the_sdist(sdist):
+    """All are found there, with all that they share; those of the losses run."""
+    environment = {**os.environ, "PYTHONPATH": str(sdist)}
+    for words in (["--collect-only", "tests"], ["tests/test_losses.py"]):
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-n",
+            "0",
+            *words,
+        ]
+        done = subprocess.run(command, cwd=sdist, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr

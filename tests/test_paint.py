@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import numpy as np
+import paint_styles as painting
 import pytest
-from conftest import ROOT
 from PIL import Image
 
 from nst_teach import samples
 
-sys.path.append(str(ROOT))  # the painters import each other as tools.paint
-painting = __import__("tools.paint.__main__", fromlist=["NAMES"])
 EVERY_PICTURE = pytest.mark.parametrize("name", painting.NAMES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import matplotlib as mpl
@@ -205,6 +206,35 @@ def test_a_loss_that_was_not_finite_does_not_hide_the_others(history):
     assert np.isfinite(style.get_ydata()[:8]).all()
 
 
+def test_a_curve_breaks_where_another_objective_begins(history):
+    """Their totals cannot be compared: no line joins them, and a dotted one parts them."""
+    later = [dataclasses.replace(record(i, 1e6 / i), objective=1) for i in (9, 10, 11)]
+    figure = plots.losses([*history, *later])
+    drawn(figure)
+    total, parts = figure.axes
+    curve, mark = total.get_lines()
+    xs, ys = (np.asarray(values) for values in curve.get_data())
+    assert list(xs[~np.isnan(ys)]) == list(range(1, 12))
+    assert xs[np.isnan(ys)] == [9]
+    assert list(mark.get_xdata()) == [9, 9]
+    assert mark.get_linestyle() == ":"
+    assert len(parts.get_lines()) == 3 + 1
+
+
+def test_a_layer_of_a_later_objective_has_a_curve_too(history):
+    later = dataclasses.replace(record(9), style={"relu3_1": 4.0}, objective=1)
+    figure = plots.losses([*history, later])
+    drawn(figure)
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert legend == ["content relu2_1", "style relu1_1", "style relu2_2", "style relu3_1"]
+
+
+@pytest.mark.parametrize("nothing", [[], {}, {"adam": []}], ids=str)
+def test_curves_need_a_record(nothing):
+    with pytest.raises(ValueError, match="a history without a record"):
+        plots.losses(nothing)
+
+
 # --- a result ------------------------------------------------------------------------------------
 
 
@@ -219,6 +249,13 @@ def test_a_result_shows_its_pictures_over_its_curves(run):
         "each part, relative to its largest value",
     ]
     assert [shown(ax)[0, 0, 0] for ax in figure.axes[:3]] == [102, 153, 51]
+
+
+def test_a_dot_marks_the_loss_of_the_result(run, history):
+    """Of a run that was stopped, that is not the last point of the curve."""
+    run.record = history[5]
+    _, dot = run.plot().axes[3].get_lines()
+    assert (list(dot.get_xdata()), list(dot.get_ydata())) == ([6], [history[5].total])
 
 
 def test_a_result_without_pictures_that_went_in_shows_what_came_out(history):
@@ -245,6 +282,11 @@ def test_a_result_without_a_history_shows_its_pictures(run):
 def test_a_figure_can_be_saved(run, tmp_path, ending):
     run.plot().savefig(tmp_path / f"a.{ending}")
     assert (tmp_path / f"a.{ending}").stat().st_size > 1000
+
+
+def test_a_row_needs_a_title_for_each_picture_or_none():
+    with pytest.raises(ValueError, match="1 titles for 2 pictures"):
+        plots.images([picture(), picture()], ["one"])
 
 
 def test_a_row_needs_a_picture():

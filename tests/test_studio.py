@@ -43,7 +43,7 @@ from nst_teach.interactive.frames import MOST_FRAMES, Frames
 from nst_teach.interactive.pictures import PictureView
 from nst_teach.interactive.settings import same_goal, same_wish, uploaded
 from nst_teach.interactive.words import FILE, control, control_names, message, words
-from nst_teach.transfer import Result
+from nst_teach.results import Result
 
 SIZE = 32  # longer side: small, and still deep enough for relu5_1
 PATIENCE = 60  # seconds after which a thread that should have answered counts as stuck
@@ -515,7 +515,7 @@ def test_without_ipywidgets_the_error_names_the_extra(monkeypatch):
         if name.endswith((".view", ".controls", ".pictures")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "ipywidgets", None)
-    with pytest.raises(ImportError, match=r"pip install 'nst-teach\[book\]'"):
+    with pytest.raises(ImportError, match=r"pip install .*git\+https://"):
         studio()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import train_fast
+import train_petite
 from PIL import Image
 
 from nst_teach.feedforward import FastNetwork, load_fast
@@ -79,7 +80,7 @@ def test_batches_are_crops_in_range_and_repeat_with_the_seed(small, photos):
 def test_the_learning_rate_rises_then_falls():
     rates = [train_fast.learning_rate(1.0, step, 1000) for step in range(1000)]
     top = rates.index(max(rates))
-    assert top == 1000 * train_fast.WARM_UP
+    assert top == 1000 * train_petite.WARM_UP
     assert rates[:top] == sorted(rates[:top])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert max(rates) == pytest.approx(1.0)

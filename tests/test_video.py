@@ -148,12 +148,12 @@ def towards(goal: torch.Tensor):
 
 def test_steady_finds_the_minimum_between_two_wishes(image):
     """½(x − a)² + w(x − b)² is least at (a + 2wb) / (1 + 2w) where seen, and at a elsewhere."""
-    goal, expected = noise(1, 3, HEIGHT, WIDTH, seed=3), noise(1, 3, HEIGHT, WIDTH, seed=4)
+    goal, expected = (0.1 + 0.8 * noise(1, 3, HEIGHT, WIDTH, seed=seed) for seed in (3, 4))
     mask = (noise(1, 1, HEIGHT, WIDTH, seed=5) > 0.5).float()
     weight = 1.5
-    result = optimize(steady(towards(goal), expected, mask, weight), image, steps=20).image
+    result = optimize(steady(towards(goal), expected, mask, weight), image, steps=100).image
     closed_form = torch.where(mask > 0, (goal + 2 * weight * expected) / (1 + 2 * weight), goal)
-    torch.testing.assert_close(result, closed_form, atol=1e-4, rtol=0)
+    torch.testing.assert_close(result, closed_form, atol=2e-4, rtol=0)
 
 
 def test_steady_reports_the_parts_of_the_objective_it_adds_to(image):

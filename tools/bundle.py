@@ -32,6 +32,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "painting-with-gradients"
 DISTRIBUTION = "nst-teach"
+PACKAGES, PROGRAM = ("nst_teach", "nst_teach_checks"), "nst_teach_command.py"
 NEEDED = (DISTRIBUTION, "ipykernel", "ipywidgets", "joblib", "jupyterlab")
 """What a student's machine needs: the package, what its notebooks use, and a place to open them."""
 
@@ -130,10 +131,11 @@ def hashed_list(wheels: Iterable[Path]) -> str:
 def build_wheel(root: Path, folder: Path) -> Path:
     """The package as a wheel, built from a copy so that the checkout stays clean."""
     with tempfile.TemporaryDirectory() as copy:
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
+        for name in ("pyproject.toml", "README.md", "LICENSE", PROGRAM):
             shutil.copy(root / name, copy)
         ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(root / "nst_teach", Path(copy) / "nst_teach", ignore=ignore)
+        for name in PACKAGES:
+            shutil.copytree(root / name, Path(copy) / name, ignore=ignore)
         pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), copy)
     (wheel,) = folder.glob("nst_teach-*.whl")
     return wheel

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from nst_teach import load_image, to_pil, transfer
-from nst_teach.transfer import cover
+from nst_teach.starts import cover
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ("chelsea", "astronaut", "coffee")

@@ -4,8 +4,8 @@
     python tools/nbgrader_course.py ~/course ex03 ex04    some of them
 
 The folder gets `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` where
-there is none. nbgrader itself (`pip install "nst-teach[teach]"`) then makes the students' version,
-and grades what comes back; exercises/README.md goes through it.
+there is none. nbgrader itself (`pip install --editable ".[teach]"`) then makes the students'
+version, and grades what comes back; exercises/README.md goes through it.
 
 The notebooks are the solved ones, with nbgrader's markers in them and its metadata on each cell:
 what a student writes is a solution; a check is locked, has its points and a hidden test that calls
@@ -35,7 +35,7 @@ SCHEMA = 3
 
 HIDDEN_TEST = """\
 ### BEGIN HIDDEN TESTS
-from nst_teach import checks
+import nst_teach_checks as checks
 
 checks.require(checks.{check}, {answer})
 ### END HIDDEN TESTS"""
@@ -57,7 +57,7 @@ c.ExecutePreprocessor.timeout = 300
 
 def points() -> dict[str, int]:
     """What each task is worth, by its id."""
-    from nst_teach import checks
+    import nst_teach_checks as checks
 
     known = [checks.report(name, machine=True)["exercises"][0] for name in checks.EXERCISES]
     return {task["id"]: task["points"] for entry in known for task in entry["tasks"]}

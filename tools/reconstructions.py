@@ -27,7 +27,7 @@ from torch.nn.functional import avg_pool2d
 
 from nst_teach import StyleObjective, content_loss, load_image, load_network, optimize, to_pil
 from nst_teach.networks import WEIGHTS_FOLDER, FeatureNetwork
-from nst_teach.transfer import Record
+from nst_teach.records import Record
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "book/images"
@@ -88,9 +88,8 @@ def rebuild(
     seen: dict[int, tuple[float, Tensor]] = {}
 
     def keep(record: Record, image: Tensor) -> None:
-        step = record.step + 1  # an evaluation is a trial of the next step, the last one its end
-        if step in steps:
-            seen[step] = (record.content[layer] / unit, image.detach().clone())
+        if record.step in steps:  # a step's last evaluation is the picture that it reached
+            seen[record.step] = (record.content[layer] / unit, image.detach().clone())
 
     start = noise_like(photo, seed)
     optimize(goal, start, optimizer=OPTIMIZER, steps=max(steps), callback=keep)

@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_teach.images import CONVENTIONS
 from nst_teach.networks import VGG19_PLAN, load_network, read_weights
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TAP_WIDTHS = dict(zip(TAPS, (64, 128, 256, 512, 512), strict=True))
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+IMAGENET_MEAN, IMAGENET_STD = CONVENTIONS["torchvision"].mean, CONVENTIONS["torchvision"].std
 
 
 class Teacher(nn.Module):

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import time
 from collections import deque
 from pathlib import Path
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
-from train_petite import log
+from train_petite import learning_rate, log
 
 from nst_teach import load_image, load_network, samples, save_image
 from nst_teach.feedforward import BLOCKS, PREFIX, WIDTHS, FastNetwork, training_loss
@@ -38,7 +37,6 @@ BATCH = 4  # Johnson et al. (2016)
 SIZES = (144, 192, 256, 336)  # longer sides at which each photograph is seen
 STYLE_SIZE = 256  # longer side: brush strokes have the size they have in the chapters
 HELD_OUT = ("chelsea", "motorcycle")  # what chapter 11 repaints
-WARM_UP = 0.02  # share of the steps in which the learning rate rises
 # A network that learns style first paints the same panes over every photograph, and unlearns it
 # slowly. So the style begins a hundred times weaker, and is at full strength after half the steps.
 FIRST_STRENGTH, STRENGTH_RISE = 0.01, 0.5
@@ -89,15 +87,6 @@ def random_batch(pyramids: list[list[Tensor]], rng: np.random.Generator) -> Tens
 
 
 # --- the run -------------------------------------------------------------------------------------
-
-
-def learning_rate(peak: float, step: int, steps: int) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak."""
-    progress = step / steps
-    if progress < WARM_UP:
-        return peak * max(progress / WARM_UP, 0.01)
-    cosine = 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
-    return peak * max(cosine, 0.01)
 
 
 def style_strength(full: float, step: int, steps: int) -> float:

@@ -20,6 +20,7 @@ from nst_teach.interactive.settings import Settings, picture, start_of
 from nst_teach.interactive.words import check_controls, control, control_names
 from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.objective import Layers, layer_weights
+from nst_teach.source import pip_install
 
 if TYPE_CHECKING:
     from nst_teach.interactive.view import Studio
@@ -75,8 +76,8 @@ def studio(
         from nst_teach.interactive.view import Studio
     except ImportError as error:
         raise ImportError(
-            "the studio needs ipywidgets, which is not installed here. Install it with the "
-            "course's extra: pip install 'nst-teach[book]'."
+            "the studio needs ipywidgets, which is not installed here. Run: "
+            + pip_install(extra="book")
         ) from error
     network = _network(network, device)
     settings = Settings(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 
@@ -89,7 +89,7 @@ class Control:
 
 def _label(value: Any) -> str:
     if isinstance(value, tuple):
-        return " + ".join(map(str, value))
+        return " + ".join(map(str, cast(tuple[object, ...], value)))
     return value.title if isinstance(value, Picture) else str(value)
 
 

@@ -30,14 +30,16 @@ from nst_teach.interactive.settings import (
 )
 from nst_teach.interactive.words import message
 from nst_teach.networks import FeatureNetwork
-from nst_teach.objective import StyleObjective
-from nst_teach.transfer import Record, Result, make_start, optimize
+from nst_teach.objective import StyleObjective, fingerprint
+from nst_teach.records import Record, Stop
+from nst_teach.results import Result
+from nst_teach.run import optimize
+from nst_teach.starts import make_start
 
 OPEN_END = 10**9  # steps asked of `optimize`: the run itself says when a leg is over
-SEARCHING = ("lbfgs", "scipy")  # their first evaluation in a step is a guess, not yet a step
+# Their first evaluation in a step is a guess, not yet a step.
+SEARCHING = ("lbfgs", "lbfgs-unbounded", "scipy")
 PACE_WINDOW = 20  # steps over which the pace is taken
-ENDED_BY_US = "the callback asked to stop"
-INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,7 @@ class Engine:
             steps=self.step,
             settings=self._wishes()
             | {"optimizer": self._used.optimizer, "learning_rate": self._used.rate},
-            stopped=self.note if self.state == "failed" else "",
+            reason=self.note if self.state == "failed" else "",
             content=self._used.content_pixels,
             style=self._used.style_pixels,
         )
@@ -249,19 +251,17 @@ class Engine:
             progress=False,
             settings=self._wishes(),
         )
-        keeps = self._used.optimizer == "adam" and leg.stopped == ENDED_BY_US
+        keeps = self._used.optimizer == "adam" and leg.stopped is Stop.CALLBACK
         self._place = leg if keeps else self._bare_place()
-        if leg.stopped == INTERRUPTED:
+        if leg.stopped is Stop.INTERRUPTED:
             self.state = "paused"
-        elif leg.stopped != ENDED_BY_US:
-            self._fail(leg.stopped)
+        elif leg.stopped is not Stop.CALLBACK:
+            self._fail(leg.reason)
 
     def _seen(self, record: Record, image: Tensor) -> bool:
         """Called by `optimize` after each evaluation; False ends the leg."""
         first, self._first = self._first, False
-        # SciPy counts a step when it is taken, torch's L-BFGS already when it is begun.
-        late = self._used.optimizer == "scipy" and not first
-        step = record.step + late
+        step = record.step
         searching = self._used.optimizer in SEARCHING
         if searching and step > self.step and not first and self._over():
             return False  # what was evaluated is a guess of a step that will not be taken
@@ -335,11 +335,15 @@ class Engine:
     def _carry_memory(self) -> None:
         """Adam's averages stay useful under another loss; L-BFGS's curvature would mislead."""
         if self._place.settings.get("optimizer") == "adam" == self._used.optimizer:
-            walk = {"optimizer": "adam", "learning_rate": self._used.rate}
-            self._place = replace(self._place, settings=self._wishes() | walk)
+            self._place = replace(self._place, objective=fingerprint(self.objective))
 
     def _bare_place(self) -> Result:
-        return Result(image=self.picture, history=list(self.history), steps=self.step)
+        return Result(
+            image=self.picture,
+            history=list(self.history),
+            steps=self.step,
+            objective=self._place.objective,
+        )
 
     def _wishes(self) -> dict[str, Any]:
         return {

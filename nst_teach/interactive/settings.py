@@ -21,7 +21,7 @@ from nst_teach.interactive.words import control, mark
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import StyleObjective
 from nst_teach.optimizers import make_optimizer
-from nst_teach.transfer import STARTS
+from nst_teach.starts import STARTS
 
 LEARNING_RATE = control("learning_rate")["default"]  # for Adam: quicker than TensorFlow's 0.02
 PICTURES_KEPT = 8  # tensors that stay loaded: enough to switch to and fro

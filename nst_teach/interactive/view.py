@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 from torch import Tensor
@@ -27,7 +27,7 @@ from nst_teach.interactive.settings import Settings, picture, start_of
 from nst_teach.interactive.words import action, control_names, message, tool
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
-from nst_teach.transfer import Result
+from nst_teach.results import Result
 
 INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
 SHARE = 0.1  # of the time, at most, that showing a run may take from running it
@@ -301,11 +301,13 @@ class Studio:
 
     def _follows(self) -> bool:
         """Whether the stage shows the newest picture."""
-        return bool(self.scrub.value >= self.scrub.max)
+        value, newest = cast(tuple[int, int], (self.scrub.value, self.scrub.max))
+        return value >= newest
 
     def _shown_step(self) -> int:
-        newest = self._follows()
-        return self.engine.step if newest else self.engine.frames.nearest(self.scrub.value)
+        if self._follows():
+            return self.engine.step
+        return self.engine.frames.nearest(cast(int, self.scrub.value))
 
     def _show_frames(self) -> None:
         self._move_scrub(self.engine.step)
@@ -388,7 +390,11 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
 def _button(name: str, press: Callable[[], object], style: str = "") -> widgets.Button:
     button = widgets.Button(description=action(name), button_style=style)
     button.layout.width = "auto"
-    button.on_click(lambda _: press())
+
+    def pressed(_: widgets.Button) -> None:
+        press()
+
+    button.on_click(pressed)
     return button
 
 

@@ -1,1 +1,1 @@
-"""Style pictures painted by our own programs: `python -m tools.paint` paints them all."""
+"""Style pictures painted by our own programs: `python tools/paint_styles.py` paints them all."""

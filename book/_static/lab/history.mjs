@@ -32,7 +32,7 @@ export class History {
   }
 
   /**
-   * The run that the page's poster is from, as nst_teach/studio/embed.py writes its curves.
+   * The run that the page's poster is from, as nst_teach/interactive/embed.py writes its curves.
    *
    * @param {string | undefined} text JSON; nothing is a run without a step
    */

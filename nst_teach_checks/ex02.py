@@ -1,0 +1,605 @@
+"""Checks of exercise 2: cut a network, change its pooling, look inside, and trust no tensor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nst_teach.networks import build_vgg
+from nst_teach_checks._core import Answer, Mistake, task
+
+__all__ = [
+    "average_pooling",
+    "capture",
+    "name_of",
+    "receptive_field",
+    "rescale",
+    "truncate",
+]
+
+CHAPTER = "02_a_network_that_sees"
+
+Layers = Sequence[str]
+
+POOLS = ((3, 2), (2, 2))
+"""Window and stride of the two pooling layers: the first is SqueezeNet's, the second VGG's."""
+
+BLOCKS, DEPTH = 3, 3
+"""Most blocks, and most convolutions in one, of the plans whose receptive field is asked for."""
+
+WIDE = 96
+"""Pixels: wider than the largest receptive field of such a plan."""
+
+UNKNOWN = "unknown"
+"""The name of a tensor that is no layer's."""
+
+
+# A network as torchvision builds it
+
+
+def _network(answer: Answer) -> tuple[nn.Sequential, tuple[str, ...]]:
+    """A small stack with random weights and in-place ReLUs, and the names of its modules."""
+    network = answer.inputs.network(torch.float32)
+    pools = list(POOLS)
+    kinds: dict[str, Callable[[], nn.Module]] = {
+        "relu": lambda: nn.ReLU(inplace=True),
+        "pool": lambda: nn.MaxPool2d(*pools.pop(0)),
+    }
+    modules = [
+        kinds[name[:4]]() if name[:4] in kinds else module
+        for name, module in zip(network.layers, network.stack, strict=True)
+    ]
+    return nn.Sequential(*modules), network.layers
+
+
+def _input(answer: Answer) -> Tensor:
+    """What such a network is fed: `(1, 3, H, W)`, wide enough for both pooling layers."""
+    height, width = answer.inputs.sides()
+    return answer.inputs.normal(1, 3, 2 * height, 2 * width)
+
+
+def _portrait(stack: nn.Sequential) -> tuple[Any, ...]:
+    """All that one can see of a network from outside."""
+    weights = [p.double().sum().item() for p in stack.parameters()]
+    return repr(stack), weights, _hooks(stack)
+
+
+def _hooks(stack: nn.Sequential) -> int:
+    return sum(len(module._forward_hooks) for module in stack.modules())  # pyright: ignore[reportPrivateUsage]
+
+
+def _leaves_it_alone(answer: Answer, stack: nn.Sequential, *inputs: Any) -> Any:
+    """What the answer returns; ends the examination if the network is not what it was."""
+    before = _portrait(stack)
+    output = answer(stack, *inputs)
+    if _hooks(stack) != before[-1]:
+        answer.reject(
+            "hooks-left", "after the call, hooks are still on the caller's network",
+            "They run again with every call, and keep your tensors alive. Take them off.",
+        )  # fmt: skip
+    if _portrait(stack) != before:
+        answer.reject(
+            "changed-network", "after the call, the caller's network is another one",
+            "Somebody else uses this network. Work on modules of your own, or leave them as they "
+            "are.",
+        )  # fmt: skip
+    return output
+
+
+def _must_be_a_network(answer: Answer, part: Any) -> None:
+    if not isinstance(part, nn.Module):
+        answer.reject(
+            "not-a-network", f"your function returned a {type(part).__name__}",
+            "Your caller wants to call the result with a picture. What holds modules and calls one "
+            "after the other?",
+        )  # fmt: skip
+
+
+# 1 Cut
+
+
+def _run_part(function: Callable[..., nn.Module], stack: nn.Sequential, names: Layers, layer: str,
+              x: Tensor) -> Tensor:  # fmt: skip
+    features: Tensor = function(stack, names, layer)(x)
+    return features
+
+
+def _cut(stack: nn.Sequential, names: Layers, layer: str, x: Tensor, *, more: int = 0) -> Tensor:
+    features: Tensor = stack[: list(names).index(layer) + 1 + more](x)
+    return features
+
+
+ENDS = "Print your part and the name of its last module. Where does a slice stop?"
+
+TRUNCATE = (
+    Mistake("one-short", lambda *case: _cut(*case, more=-1), ENDS),
+    Mistake("one-too-far", lambda *case: _cut(*case, more=1), ENDS),
+    Mistake(
+        "not-cut",
+        lambda stack, names, layer, x: stack(x),
+        "That is all of it. Ask for another layer: is the result another one?",
+    ),
+)
+
+
+@task("Cut off the rest", points=1, reread=(CHAPTER, "Cut off what you do not need"))
+def truncate(answer: Answer) -> None:
+    """`truncate(stack, names, layer)`: the part of the network that ends with this layer."""
+    stack, names = _network(answer)
+    layers = ("conv1_2", "relu2_1", "pool1")
+    part = _leaves_it_alone(answer, stack, names, layers[0])
+    _must_be_a_network(answer, part)
+    _must_begin_alike(answer, part, stack)
+    cases = [(stack, names, layer, _input(answer)) for layer in layers]
+    answer.through(_run_part).compare(_cut, cases, mistakes=TRUNCATE, otherwise=ENDS)
+
+
+def _must_begin_alike(answer: Answer, part: nn.Module, stack: nn.Sequential) -> None:
+    modules = [module for module in part.modules() if not list(module.children())]
+    if modules[:1] and repr(modules[0]) == repr(stack[0]):
+        return
+    begins = repr(modules[0]) if modules else "nothing"
+    answer.reject(
+        "wrong-end", f"your part begins with {begins}",
+        "A layer needs the picture as the layers before it have made it. Which end do you keep?",
+    )  # fmt: skip
+
+
+# 2 Average pooling
+
+
+def _run_changed(function: Callable[..., nn.Module], stack: nn.Sequential, x: Tensor) -> Tensor:
+    features: Tensor = function(stack)(x)
+    return features
+
+
+def _exchanged(stack: nn.Sequential, x: Tensor, make: Callable[[nn.MaxPool2d], Any]) -> Tensor:
+    """The output with each pooling layer replaced by what `make` gives; `None` drops it."""
+    for module in stack:
+        module = make(module) if isinstance(module, nn.MaxPool2d) else module
+        x = module(x) if module else x
+    return x
+
+
+def _average(pool: nn.MaxPool2d) -> nn.AvgPool2d:
+    return nn.AvgPool2d(pool.kernel_size, pool.stride)
+
+
+def _averaged(stack: nn.Sequential, x: Tensor) -> Tensor:
+    return _exchanged(stack, x, _average)
+
+
+def _one_of_two(stack: nn.Sequential, x: Tensor, *, which: int) -> Tensor:
+    pools = [module for module in stack if isinstance(module, nn.MaxPool2d)]
+    return _exchanged(stack, x, lambda p: _average(p) if p is pools[which] else p)
+
+
+BOTH = "There are two pooling layers. Print your network and look at each."
+WINDOWS = "Print both networks side by side. Which window and which step has each pooling layer?"
+
+AVERAGE = (
+    Mistake(
+        "still-max", lambda stack, x: stack(x),
+        "Your network answers as the old one does. Print it: which kind of pooling is in it?",
+    ),
+    Mistake(
+        "window-not-kept",
+        lambda stack, x: _exchanged(stack, x, lambda p: nn.AvgPool2d(2, 2)), WINDOWS,
+    ),
+    Mistake(
+        "stride-lost",
+        lambda stack, x: _exchanged(stack, x, lambda p: nn.AvgPool2d(p.kernel_size)), WINDOWS,
+    ),
+    Mistake(
+        "stride-lost",
+        lambda stack, x: _exchanged(stack, x, lambda p: nn.AvgPool2d(p.kernel_size, 1)), WINDOWS,
+    ),
+    Mistake("pooling-dropped", lambda stack, x: _exchanged(stack, x, lambda p: None), WINDOWS),
+    Mistake("only-one", lambda stack, x: _one_of_two(stack, x, which=0), BOTH),
+    Mistake("only-one", lambda stack, x: _one_of_two(stack, x, which=1), BOTH),
+)  # fmt: skip
+
+
+@task("Average pooling", points=1, reread=(CHAPTER, "Pooling"))
+def average_pooling(answer: Answer) -> None:
+    """`average_pooling(stack)`: a network with averages where this one has maxima."""
+    stack, _ = _network(answer)
+    _must_be_a_network(answer, _leaves_it_alone(answer, stack))
+    cases = [(stack, _input(answer)) for _ in range(2)]
+    answer.through(_run_changed).compare(_averaged, cases, mistakes=AVERAGE, otherwise=WINDOWS)
+
+
+# 3 The receptive field
+
+
+def _measured(plan: Sequence[int], layer: str) -> int:
+    """The side of the square that one position depends on, found by gradients: no formula."""
+    network = build_vgg("paths", tuple((1,) * count for count in plan), "average")
+    for parameter in network.parameters():
+        parameter.fill_(1.0)
+    image = torch.ones(1, 3, WIDE, WIDE, requires_grad=True)
+    features = network(image, layer)[layer]
+    features[0, 0, features.shape[2] // 2, features.shape[3] // 2].backward()
+    assert image.grad is not None  # just computed
+    return int((image.grad[0].sum(dim=0) > 0).any(dim=1).sum())
+
+
+def _field(
+    layers: Layers, layer: str, *, conv: tuple[int, int] = (3, 1), relu: tuple[int, int] = (1, 1),
+    pool: tuple[int, int] = (2, 2), side: int = 1, step: int = 1, early: bool = False,
+) -> int:  # fmt: skip
+    """The recursion; the options make it a wrong one."""
+    sizes = {"conv": conv, "relu": relu, "pool": pool}
+    for name in layers[: list(layers).index(layer) + 1]:
+        kernel, stride = sizes[name[:4]]
+        step = step * stride if early else step
+        side += (kernel - 1) * step
+        step = step if early else step * stride
+    return side
+
+
+def _doubled(layers: Layers, layer: str) -> int:
+    side = 1
+    for name in layers[: list(layers).index(layer) + 1]:
+        side = {"conv": side + 2, "pool": 2 * side}.get(name[:4], side)
+    return side
+
+
+def _before(layers: Layers, layer: str) -> int:
+    place = list(layers).index(layer)
+    return _field(layers, layers[place - 1]) if place else 1
+
+
+RECEPTIVE_FIELD = (
+    Mistake(
+        "distance-forgotten",
+        lambda layers, layer: _field(layers, layer, pool=(2, 1)),
+        "Behind a pooling layer, how many pixels are two neighbours apart? How far does the next "
+        "window reach then?",
+    ),
+    Mistake(
+        "distance-forgotten",
+        lambda layers, layer: _field(layers, layer, pool=(1, 1)),
+        "Behind a pooling layer, how many pixels are two neighbours apart? How far does the next "
+        "window reach then?",
+    ),
+    Mistake(
+        "pooling-window-forgotten",
+        lambda layers, layer: _field(layers, layer, pool=(1, 2)),
+        "A pooling layer looks at a window itself. How much further does it see for that?",
+    ),
+    Mistake(
+        "distance-too-early",
+        lambda layers, layer: _field(layers, layer, early=True),
+        "A pooling layer's own window lies on positions that stand as close as before. In which "
+        "order do you change your two numbers?",
+    ),
+    Mistake(
+        "field-doubled", _doubled,
+        "A pooling layer pushes positions apart. It does not double what one of them has seen "
+        "already.",
+    ),
+    Mistake(
+        "relu-counted",
+        lambda layers, layer: _field(layers, layer, relu=(3, 1)),
+        "How many neighbours does a ReLU look at?",
+    ),
+    Mistake(
+        "layer-left-out", _before,
+        "Ask for conv1_1, the first layer. What should you get, and what do you?",
+    ),
+    Mistake(
+        "all-layers",
+        lambda layers, layer: _field(layers, layers[-1]),
+        "Which layer was asked for? Ask for conv1_1, and see whether you get the same.",
+    ),
+    Mistake(
+        "starts-at-zero",
+        lambda layers, layer: _field(layers, layer, side=0),
+        "Before any layer, how many pixels does a pixel see?",
+    ),
+    Mistake(
+        "area-for-side",
+        lambda layers, layer: _field(layers, layer) ** 2,
+        "That is the number of pixels in the square. The task asks for its side.",
+    ),
+    Mistake(
+        "radius-for-side",
+        lambda layers, layer: _field(layers, layer) // 2,
+        "So far it sees to one side. The task asks for the whole square.",
+    ),
+)  # fmt: skip
+
+BY_HAND = "Do conv1_1, conv1_2 and pool1 by hand, on squared paper, and print your two numbers."
+
+
+@task("The receptive field", points=2, reread=(CHAPTER, "How much does one position see?"))
+def receptive_field(answer: Answer) -> None:
+    """`receptive_field(layers, layer)`: the side of the square of pixels that a position sees."""
+    asked = [_plan_and_layers(answer, kind) for kind in ("conv", "relu", "pool")]
+    plans = {layers: plan for plan, layers, _ in asked}
+
+    def measured(layers: Layers, layer: str) -> int:
+        return _measured(plans[tuple(layers)], layer)
+
+    cases = [(list(layers), layer) for _, layers, layer in asked]
+    answer.compare(measured, cases, mistakes=RECEPTIVE_FIELD, otherwise=BY_HAND)
+
+
+def _plan_and_layers(answer: Answer, kind: str) -> tuple[list[int], tuple[str, ...], str]:
+    """A random VGG: the convolutions in each block, its layers' names, and one layer of a kind."""
+    draw = torch.randint(1, DEPTH + 1, (BLOCKS,), generator=answer.inputs.generator)
+    plan = draw.tolist()
+    with torch.device("meta"):
+        layers = build_vgg("plan", tuple((1,) * count for count in plan), "average").layers
+    asked = f"{kind}{BLOCKS}" + ("" if kind == "pool" else f"_{plan[-1]}")
+    return plan, layers, asked if kind != "relu" else "relu2_1"
+
+
+# 4 Capture
+
+
+def _captured(stack: nn.Sequential, names: Layers, layers: Layers, x: Tensor) -> dict[str, Tensor]:
+    results = _truth(stack, names, x)
+    return {layer: results[layer] for layer in layers}
+
+
+def _truth(stack: nn.Sequential, names: Layers, x: Tensor) -> dict[str, Tensor]:
+    """What each module really computes, whatever works in place."""
+    results = {}
+    for name, module in zip(names, stack, strict=True):
+        x = results[name] = module(x.clone())
+    return results
+
+
+def _overwritten(stack: nn.Sequential, names: Layers, x: Tensor) -> dict[str, Tensor]:
+    """What a program holds that stores each result under its name, without a copy."""
+    results = {}
+    for name, module in zip(names, stack, strict=True):
+        x = results[name] = module(x)
+    return results
+
+
+def _before_each(stack: nn.Sequential, names: Layers, x: Tensor) -> dict[str, Tensor]:
+    results = _truth(stack, names, x)
+    return dict(zip(names, [x, *results.values()], strict=False))
+
+
+def _joined(function: Callable[..., dict[str, Tensor]], stack: nn.Sequential, names: Layers,
+            layers: Layers, x: Tensor) -> Tensor:  # fmt: skip
+    """All captured features in one row, so that one gradient tests them all."""
+    captured = function(stack, names, layers, x)
+    return torch.cat([captured[layer].flatten() for layer in layers])
+
+
+def _relus_left_out(stack: nn.Sequential, names: Layers, x: Tensor) -> dict[str, Tensor]:
+    modules = [nn.Identity() if isinstance(module, nn.ReLU) else module for module in stack]
+    return _truth(nn.Sequential(*modules), names, x)
+
+
+CAPTURE = (
+    Mistake(
+        "relu-for-conv",
+        lambda stack, names, layers, x: {k: _overwritten(stack, names, x)[k] for k in layers},
+        "Print the smallest value of each tensor that you return. Can a convolution have none "
+        "below zero? Who wrote over it, and when?",
+    ),
+    Mistake(
+        "input-for-output",
+        lambda stack, names, layers, x: {k: _before_each(stack, names, x)[k] for k in layers},
+        "Under each name you keep what goes into the module. The name means what comes out.",
+    ),
+    Mistake(
+        "relu-left-out",
+        lambda stack, names, layers, x: {k: _relus_left_out(stack, names, x)[k] for k in layers},
+        "Your ReLU layers have values below zero. No ReLU has.",
+    ),
+    Mistake(
+        "every-layer",
+        lambda stack, names, layers, x: _truth(stack, names, x),
+        "These are all of them. Your caller asked for a few.",
+    ),
+    Mistake(
+        "without-names",
+        lambda stack, names, layers, x: list(_captured(stack, names, layers, x).values()),
+        "Your caller wants to ask for a layer by its name. What holds values by name?",
+    ),
+)
+
+
+@task("Look inside", points=2, reread=(CHAPTER, "The in-place ReLU"))
+def capture(answer: Answer) -> None:
+    """`capture(stack, names, layers, x)`: what these layers computed, `{layer: features}`."""
+    stack, names = _network(answer)
+    asked = (("conv1_2", "relu1_2"), ("conv1_1", "conv2_2", "pool1", "relu2_1"))
+    cases = [(stack, names, layers, _input(answer)) for layers in asked]
+    _leaves_it_alone(answer, *cases[0])
+    answer.compare(
+        _captured, cases, mistakes=CAPTURE,
+        otherwise="Compare with the output of each module, called by hand on a copy of its input.",
+    )  # fmt: skip
+    joined = answer.through(_joined)
+    joined.gradients(lambda *case: _joined(_captured, *case), cases[1], wrt=3)
+
+
+# 5 Which tensor is it?
+
+
+def _alike(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.allclose(one, other)
+
+
+def _found(tensor: Tensor, results: dict[str, Tensor]) -> str:
+    return next((name for name, value in results.items() if _alike(tensor, value)), UNKNOWN)
+
+
+def _name_of(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> str:
+    return _found(tensor, _truth(stack, names, x))
+
+
+def _by_shape(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> str:
+    results = _truth(stack, names, x)
+    return next((n for n, value in results.items() if value.shape == tensor.shape), UNKNOWN)
+
+
+def _by_sign(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> str:
+    kind = "conv" if tensor.min() < 0 else "relu"
+    results = _truth(stack, names, x).items()
+    fits = [n for n, value in results if value.shape == tensor.shape and n.startswith(kind)]
+    return fits[0] if fits else UNKNOWN
+
+
+def _nearest(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> str:
+    gaps = {
+        name: (value - tensor).abs().mean().item()
+        for name, value in _truth(stack, names, x).items()
+        if value.shape == tensor.shape
+    }
+    return min(gaps, key=gaps.__getitem__)
+
+
+NUMBERS = "Several layers have the same shape. What do they not have in common?"
+
+NAME_OF = (
+    Mistake(
+        "truth-overwritten",
+        lambda tensor, stack, names, x: _found(tensor, _overwritten(stack, names, x)),
+        "You call a tensor conv that has passed a ReLU. Your own record of the truth has the fault "
+        "that you are looking for.",
+    ),
+    Mistake("by-shape", _by_shape, NUMBERS),
+    Mistake("by-sign", _by_sign, NUMBERS),
+    Mistake(
+        "always-an-answer", _nearest,
+        "You name a layer for a tensor that is none of them. How near is near enough?",
+    ),
+)  # fmt: skip
+
+
+@task("Which tensor is it?", points=2, reread=(CHAPTER, "A probe"))
+def name_of(answer: Answer) -> None:
+    """`name_of(tensor, stack, names, x)`: the layer that this tensor really is, or "unknown"."""
+    stack, names = _network(answer)
+    x = _input(answer)
+    results = _truth(stack, names, x)
+    stranger = answer.inputs.normal(*results["conv1_2"].shape)
+    suspects = [results[layer] for layer in ("relu1_2", "conv2_1", "pool1")]
+    _leaves_it_alone(answer.through(_stack_first), stack, suspects[0], names, x)
+    if not isinstance(answer(suspects[0], stack, names, x), str):
+        answer.reject(
+            "not-a-name", "your function returned something else than a name",
+            "A single name is asked for, as it stands in names, and no list and no number.",
+        )  # fmt: skip
+    cases = [(tensor, stack, names, x) for tensor in (*suspects, stranger)]
+    answer.compare(_name_of, cases, mistakes=NAME_OF, otherwise=NUMBERS)
+
+
+def _stack_first(function: Callable[..., str], stack: nn.Sequential, tensor: Tensor,
+                 names: Layers, x: Tensor) -> str:  # fmt: skip
+    return function(tensor, stack, names, x)
+
+
+# 6 Rescale
+
+Weights = tuple[Tensor, Tensor, Tensor]
+LEAST_MEAN = 0.3
+"""Mean activations stay this far from 0."""
+
+SILENT = 3
+"""Every so many filters never fire, so that their mean is 0."""
+
+
+def _weights_and_means(answer: Answer, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """Two convolutions with as many filters as inputs: so a wrong axis raises no error."""
+    (n,) = answer.inputs.sides(1)
+    weight, reader = (answer.inputs.normal(n, n, 3, 3, dtype=dtype) for _ in range(2))
+    means = answer.inputs.normal(n, dtype=dtype).abs() + LEAST_MEAN
+    return weight, answer.inputs.normal(n, dtype=dtype), reader, means
+
+
+def _with_silent_filters(case: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    weight, bias, reader, means = case
+    means = means.clone()
+    means[::SILENT] = 0
+    return weight, bias, reader, means
+
+
+def _scales(means: Tensor) -> Tensor:
+    return torch.where(means > 0, 1 / means, torch.ones_like(means))
+
+
+def _rescaled(
+    weight: Tensor, bias: Tensor, reader: Tensor, means: Tensor, *, scale: Any = _scales,
+    of_bias: int = 1, of_reader: int = -1, reader_axis: int = 1, axis: int = 0,
+) -> Weights:  # fmt: skip
+    """The right weights; the options make them wrong ones. Numbers are powers of the scale."""
+    factors = scale(means)
+
+    def along(axis: int, power: int) -> Tensor:
+        powers: Tensor = factors**power
+        return powers.view([-1 if a == axis else 1 for a in range(4)])
+
+    return (
+        weight * along(axis, 1),
+        bias * factors**of_bias,
+        reader * along(reader_axis, of_reader),
+    )
+
+
+def _wrong_scale(**changes: Any) -> Callable[..., Weights]:
+    return lambda *case: _rescaled(*case, **changes)
+
+
+DOWNSTREAM = (
+    "Feed a picture through both convolutions before and after, with the ReLU between them. Is the "
+    "second answer still the same?"
+)
+AXES = (
+    "A weight is (filters that it makes, channels that it reads, 3, 3). Which axis of each tensor "
+    "belongs to the filters that you rescale?"
+)
+
+RESCALE = (
+    Mistake(
+        "bias-forgotten", _wrong_scale(of_bias=0),
+        "A filter is its weights and its bias. What does the ReLU do when only one of them grows?",
+    ),
+    Mistake("reader-forgotten", _wrong_scale(of_reader=0), DOWNSTREAM),
+    Mistake("reader-not-undone", _wrong_scale(of_reader=1), DOWNSTREAM),
+    Mistake(
+        "turned-round", _wrong_scale(scale=lambda means: 1 / _scales(means)),
+        "A filter with the mean 2 should have the mean 1. Does yours shrink or grow?",
+    ),
+    Mistake("wrong-axis", _wrong_scale(reader_axis=0), AXES),
+    Mistake("wrong-axis", _wrong_scale(axis=1), AXES),
+    Mistake(
+        "one-scale-for-all",
+        _wrong_scale(scale=lambda means: torch.ones_like(means) / means.mean()),
+        "Your filters have the mean 1 on average. Each of them should have it.",
+    ),
+)  # fmt: skip
+
+
+@task("Rescale a filter", points=2, reread=(CHAPTER, "Scale means nothing to a ReLU network"))
+def rescale(answer: Answer) -> None:
+    """`rescale(weight, bias, reader, means)`: the same network, with mean activations of 1."""
+    lively = [_weights_and_means(answer, d) for d in (torch.float32, torch.float64)]
+    answer.compare(_rescaled, lively, mistakes=RESCALE, otherwise=DOWNSTREAM)
+    _must_spare_the_silent(answer, _with_silent_filters(lively[1]))
+
+
+def _must_spare_the_silent(answer: Answer, case: tuple[Tensor, ...]) -> None:
+    given, expected = answer(*copy.deepcopy(case)), _rescaled(*case)
+    pairs = list(zip(given, expected, strict=True))
+    if not all(torch.allclose(one, other) for one, other in pairs):
+        bad = sum(int((~torch.isfinite(one)).sum()) for one, _ in pairs)
+        seen = f"some means are 0, and {bad} of your numbers are NaN or infinite"
+        answer.reject(
+            "silent-filter", seen if bad else "some means are 0, and those filters have changed",
+            "A filter that never fired in these pictures has no mean to divide by. It may fire in "
+            "others, so it should stay what it is.",
+        )  # fmt: skip

@@ -1,0 +1,599 @@
+"""Checks of exercise 10: colours that stay, sizes that grow, styles that mix, regions, palettes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nst_teach.images import LUMA
+from nst_teach_checks._core import Answer, Mistake, task
+from nst_teach_checks._oracles import total
+
+__all__ = [
+    "blend",
+    "luminance",
+    "match_palette",
+    "pyramid",
+    "region_gram",
+    "with_luminance",
+]
+
+CHAPTER = "10_control"
+
+KINDS = ((1, torch.float32), (2, torch.float32), (1, torch.float64))
+"""One picture, a batch, and double precision."""
+
+
+# 1 Luminance
+
+
+def _weights(image: Tensor) -> Tensor:
+    return image.new_tensor(LUMA).view(1, 3, 1, 1)
+
+
+def _luminance(image: Tensor) -> Tensor:
+    return (image * _weights(image)).sum(1, keepdim=True)
+
+
+RED = "Hand it a pure red picture, then a pure blue one. How bright should each be?"
+
+LUMINANCE = (
+    Mistake("plain-mean", lambda x: x.mean(1, keepdim=True), RED),
+    Mistake(
+        "weights-reversed", lambda x: _luminance(x.flip(1)),
+        "Hand it a pure red picture, then a pure blue one. Which is the brighter with you? "
+        "Pictures in this course are RGB.",
+    ),
+    Mistake(
+        "brightest-channel", lambda x: x.amax(1, keepdim=True),
+        "That is the brightest channel. A pure blue would be as bright as white.",
+    ),
+    Mistake(
+        "axis-dropped", lambda x: _luminance(x)[:, 0],
+        "The values are right. Keep the axis of the channels, with one channel in it: then it fits "
+        "back onto a picture.",
+    ),
+    Mistake(
+        "axis-dropped", lambda x: _luminance(x)[0, 0],
+        "The values are right for one picture. Keep the axes of the batch and of the channels.",
+    ),
+    Mistake(
+        "not-summed", lambda x: x * _weights(x),
+        "You have three channels still: each is weighted. What makes one channel of them?",
+    ),
+    Mistake(
+        "three-channels", lambda x: _luminance(x).expand_as(x),
+        "A grey picture has three equal channels. Luminance is one channel.",
+    ),
+    Mistake(
+        "mean-of-weighted", lambda x: (x * _weights(x)).mean(1, keepdim=True),
+        "How bright is white with you? The weights add up to 1 already.",
+    ),
+)  # fmt: skip
+
+
+@task("Luminance", points=1, reread=(CHAPTER, "Keep the colours: transfer the luminance alone"))
+def luminance(answer: Answer) -> None:
+    """`luminance(image)`: the luminance `(B, 1, H, W)` of pictures `(B, 3, H, W)`."""
+    cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in KINDS]
+    answer.compare(_luminance, cases, mistakes=LUMINANCE, otherwise=RED)
+    answer.gradients(_luminance, cases[0])
+    answer.on_another_device(*cases[0])
+
+
+# 2 Another luminance, the same colour
+
+
+def _with_luminance(photo: Tensor, y: Tensor) -> Tensor:
+    return photo + (y - _luminance(photo))
+
+
+TWICE = "Hand it a picture and the picture's own luminance. What should come back?"
+DIFFERENCES = (
+    "Colour, here, is the differences between the channels. Take one pixel, and compare R − B "
+    "before and after."
+)
+
+WITH_LUMINANCE = (
+    Mistake("old-luminance-kept", lambda p, y: p + y, TWICE),
+    Mistake("old-luminance-kept", lambda p, y: (p + y) / 2, TWICE),
+    Mistake("scaled", lambda p, y: p * y / _luminance(p), DIFFERENCES),
+    Mistake(
+        "colour-lost", lambda p, y: y.expand_as(p),
+        "Yours has the new luminance, and is grey. Where has the photograph's colour gone?",
+    ),
+    Mistake(
+        "luminance-lost", lambda p, y: p - _luminance(p),
+        "Yours has the colour, and its luminance is 0 everywhere.",
+    ),
+    Mistake(
+        "wrong-way", lambda p, y: p + _luminance(p) - y,
+        "Where the new luminance is higher, yours gets darker.",
+    ),
+    Mistake(
+        "shared-out", lambda p, y: p + (y - _luminance(p)) / 3,
+        "Add 0.3 to all three channels. By how much does the luminance grow?",
+    ),
+    Mistake(
+        "weighted-again", lambda p, y: p + _weights(p) * (y - _luminance(p)), DIFFERENCES,
+    ),
+    Mistake(
+        "clamped", lambda p, y: _with_luminance(p, y).clamp(0, 1),
+        "Right, up to the last step. Clipping changes the colour and the luminance of the pixels "
+        "that it meets: leave it to whoever saves the picture.",
+    ),
+    Mistake(
+        "another-luminance", lambda p, y: p + (y - p.mean(1, keepdim=True)),
+        "What is the luminance of your result? Is it the mean of the three channels that has to "
+        "go, or something else?",
+    ),
+)  # fmt: skip
+
+
+@task("Another luminance, the same colour", points=1,
+      reread=(CHAPTER, "Keep the colours: transfer the luminance alone"))  # fmt: skip
+def with_luminance(answer: Answer) -> None:
+    """`with_luminance(photo, y)`: the photo's colour with the luminance `y`, `(B, 1, H, W)`."""
+    photos = [answer.inputs.picture(batch, dtype) for batch, dtype in KINDS]
+    cases = [(photo, _another_luminance(answer, photo)) for photo in photos]
+    answer.compare(_with_luminance, cases, mistakes=WITH_LUMINANCE, otherwise=TWICE)
+
+
+def _another_luminance(answer: Answer, photo: Tensor) -> Tensor:
+    size = photo.shape[0], 1, *photo.shape[2:]
+    return torch.rand(size, generator=answer.inputs.generator, dtype=photo.dtype)
+
+
+# 3 A pyramid of sizes
+
+EXAMPLES = ((1024, 256), (300, 40), (301, 64), (90, 60))
+"""Sizes and smallest sizes: powers of two, an even size, an odd one, and one that stays alone."""
+
+
+@task("A pyramid of sizes", points=1, reread=(CHAPTER, "A thousand pixels, coarse to fine"))
+def pyramid(answer: Answer) -> None:
+    """`pyramid(size, smallest)`: sizes from coarse to fine, each half of the next."""
+    drawn = torch.randint(30, 2000, (4,), generator=answer.inputs.generator).tolist()
+    for size, smallest in (*EXAMPLES, *((s, 1 + s // 7) for s in drawn)):
+        _examine_sizes(answer, size, smallest, answer(size, smallest))
+
+
+def _examine_sizes(answer: Answer, size: int, smallest: int, sizes: Any) -> None:
+    seen = f"given size = {size}, smallest = {smallest}: yours is {sizes!r:.60}"
+    if not isinstance(sizes, (list, tuple)) or not sizes:
+        answer.reject("not-a-list", seen, "Return a list of sizes, even where there is only one.")
+    if not all(isinstance(n, int) for n in sizes):
+        answer.reject("not-whole", seen, "Pixels are counted. Which division gives whole numbers?")
+    for name, wrong, hint in _faults_of_sizes(size, smallest, list(sizes)):
+        if wrong:
+            answer.reject(name, seen, hint)
+
+
+def _faults_of_sizes(size: int, smallest: int, sizes: list[int]) -> list[tuple[str, bool, str]]:
+    steps = list(itertools.pairwise(sizes))
+    up = sorted(sizes)
+    return [
+        ("same-size-twice", len(set(sizes)) < len(sizes), "One size comes twice. Paint it once."),
+        ("coarse-last", len(sizes) > 1 and sizes == up[::-1],
+         "Which size is painted first, the large or the small one?"),
+        ("out-of-order", sizes != up, "Each size should be larger than the one before."),
+        ("from-below", sizes[-1] != size < 2 * sizes[-1] and sizes[0] == smallest,
+         "Doubling from the smallest does not end at the wanted size, unless you are lucky. From "
+         "which end must you begin?"),
+        ("size-missing", sizes[-1] != size, "The last size should be the one that was asked for."),
+        ("too-small", sizes[0] < smallest,
+         "Your first size is below the smallest. When do you stop?"),
+        ("not-halved", any(abs(b - 2 * a) > 1 for a, b in steps),
+         "Compare neighbours: each size should be half of the next, give or take the rounding."),
+        ("starts-too-large", sizes[0] >= 2 * smallest,
+         "Your first size could be halved once more and still be large enough."),
+    ]  # fmt: skip
+
+
+# 4 Several styles
+
+Grams = dict[str, Tensor]
+
+
+def _blend(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
+    return _sum(targets, [w / sum(weights) for w in weights])
+
+
+def _sum(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
+    pairs = list(zip(targets, weights, strict=True))
+    return {layer: total(w * t[layer] for t, w in pairs) for layer in targets[0]}
+
+
+def _by_position(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
+    """Trusts that all dictionaries have their layers in one order."""
+    columns = zip(*(t.values() for t in targets), strict=True)
+    return {
+        layer: total(w * g for w, g in zip(weights, grams, strict=True)) / sum(weights)
+        for layer, grams in zip(targets[0], columns, strict=True)
+    }
+
+
+SHARES = "Give the weights 1 and 1, and the same style twice. What should come out?"
+
+BLEND = (
+    Mistake("weights-not-shared-out", _sum, SHARES),
+    Mistake("divided-by-the-count", lambda t, w: _sum(t, [x / len(w) for x in w]), SHARES),
+    Mistake("added-up", lambda t, w: _sum(t, [1.0] * len(w)), SHARES),
+    Mistake(
+        "weights-ignored", lambda t, w: _sum(t, [1 / len(w)] * len(w)),
+        "That is the middle between all styles, whatever the weights. Try the weights 1 and 0.",
+    ),
+    Mistake(
+        "weights-reversed", lambda t, w: _blend(t, w[::-1]),
+        "Try the weights 1 and 0. Which style comes out?",
+    ),
+    Mistake(
+        "strongest-only", lambda t, w: t[max(range(len(w)), key=lambda i: w[i])],
+        "One style comes out, unchanged. A blend has something of each.",
+    ),
+    Mistake(
+        "softmax", lambda t, w: _sum(t, torch.softmax(torch.tensor(w), 0).tolist()),
+        "Double all weights. Should the blend change, and does yours?",
+    ),
+    Mistake(
+        "order-trusted", _by_position,
+        "Dictionaries may hold their layers in different orders. What do you mix with what?",
+    ),
+)  # fmt: skip
+
+
+@task("Several styles", points=2, reread=(CHAPTER, "Two styles by weight"))
+def blend(answer: Answer) -> None:
+    """`blend(targets, weights)`: one target `{layer: Gram}` for several styles."""
+    cases = [
+        (_targets(answer, 2, torch.float32), [1.0, 3.0]),
+        (_targets(answer, 3, torch.float64), [0.2, 0.5, 0.1]),
+        (_targets(answer, 2, torch.float32), [4.0, 1.5]),
+    ]
+    if not isinstance(mixed := answer(*cases[0]), dict):
+        answer.reject(
+            "not-a-dictionary", f"your function returned a {type(mixed).__name__}",
+            "A target is what each entry of targets is. Look at one of them.",
+        )  # fmt: skip
+    answer.compare(_blend, cases, mistakes=BLEND, otherwise=SHARES)
+
+
+def _targets(answer: Answer, count: int, dtype: torch.dtype) -> list[Grams]:
+    """Gram matrices of so many styles; the second lists its layers from deep to shallow."""
+    layers = ["relu1_1", "relu2_1", "relu3_1"]
+    (filters,) = answer.inputs.sides(1)
+    orders = [layers, layers[::-1], layers][:count]
+    draw = answer.inputs.normal
+    features = [{k: draw(1, filters, 20, dtype=dtype) for k in order} for order in orders]
+    return [{k: f @ f.mT / 20 for k, f in style.items()} for style in features]
+
+
+# 5 The Gram matrix of a region
+
+
+def _shares(features: Tensor, mask: Tensor, **how: Any) -> Tensor:
+    """The mask at the layer's size, `(1, 1, M)`; options make it a wrong one."""
+    return F.interpolate(mask, features.shape[-2:], **(how or {"mode": "area"})).flatten(2)
+
+
+def _weighted(features: Tensor, shares: Tensor, total: Any) -> Tensor:
+    f = features.flatten(2)
+    gram: Tensor = (f * shares) @ f.mT / total
+    return gram
+
+
+def _region_gram(features: Tensor, mask: Tensor, **how: Any) -> Tensor:
+    shares = _shares(features, mask, **how)
+    return _weighted(features, shares, shares.sum())
+
+
+def _mask_squared(features: Tensor, mask: Tensor) -> Tensor:
+    shares = _shares(features, mask)
+    return _weighted(features, shares.square(), shares.sum())
+
+
+def _gram_of_masked(features: Tensor, mask: Tensor) -> Tensor:
+    shares = _shares(features, mask)
+    return _weighted(features, shares.square(), shares.numel())
+
+
+def _guidance_of_gatys(features: Tensor, mask: Tensor) -> Tensor:
+    """Guidance channels that are scaled to length 1, which squares the mask."""
+    shares = _shares(features, mask).square()
+    return _weighted(features, shares, shares.sum())
+
+
+def _folded(features: Tensor, mask: Tensor) -> Tensor:
+    return _region_gram(features, mask).mean(0, keepdim=True)
+
+
+ONES = "Hand it a mask of ones. Which matrix should come out, whatever the size of the mask?"
+CUT_OUT = (
+    "A position of the layer looks at several pixels of the mask. How much of the region should it "
+    "count for, if half of them belong to it?"
+)
+
+REGION = (
+    Mistake(
+        "mask-forgotten", lambda f, m: _weighted(f, torch.ones_like(_shares(f, m)),
+                                                 _shares(f, m).numel()),
+        "That is the Gram matrix of the whole layer.",
+    ),
+    Mistake(
+        "mask-squared", _mask_squared,
+        "Follow one position that lies half inside. How often does its half go into the product, "
+        "and how often into the sum below?",
+    ),
+    Mistake(
+        "mask-squared", _guidance_of_gatys,
+        "Follow one position that lies half inside. How often does its half go into the product?",
+    ),
+    Mistake(
+        "features-masked", _gram_of_masked,
+        "You multiply the features by the mask and take the Gram matrix of that. How often does a "
+        "position's share enter its product, and by what do you divide?",
+    ),
+    Mistake(
+        "divided-by-all-positions",
+        lambda f, m: _weighted(f, _shares(f, m), f.shape[-2] * f.shape[-1]),
+        "Make the region smaller, with the same features in it. Should the matrix shrink?",
+    ),
+    Mistake("divided-by-pixels", lambda f, m: _weighted(f, _shares(f, m), m.sum()), ONES),
+    Mistake("not-divided", lambda f, m: _weighted(f, _shares(f, m), 1), ONES),
+    Mistake("pixels-left-out", lambda f, m: _region_gram(f, m, mode="nearest"), CUT_OUT),
+    Mistake("pixels-left-out", lambda f, m: _region_gram(f, m, mode="nearest-exact"), CUT_OUT),
+    Mistake("pixels-left-out", lambda f, m: _region_gram(f, m, mode="bilinear"), CUT_OUT),
+    Mistake("pixels-left-out", lambda f, m: _region_gram(f, m, mode="bicubic"), CUT_OUT),
+    Mistake(
+        "cut-at-a-half",
+        lambda f, m: _weighted(f, (_shares(f, m) > 0.5).to(f), (_shares(f, m) > 0.5).sum()),
+        CUT_OUT,
+    ),
+    Mistake(
+        "cut-at-a-half",
+        lambda f, m: _weighted(f, _shares(f, m).round(), _shares(f, m).round().sum()), CUT_OUT,
+    ),
+    Mistake(
+        "grown", lambda f, m: _weighted(
+            f, F.adaptive_max_pool2d(m, f.shape[-2:]).flatten(2),
+            F.adaptive_max_pool2d(m, f.shape[-2:]).sum()), CUT_OUT,
+    ),
+    Mistake(
+        "outside-for-inside", lambda f, m: _region_gram(f, 1 - m),
+        "That is the Gram matrix of everything outside.",
+    ),
+    Mistake(
+        "batch-folded", _folded,
+        "Two pictures went in, one matrix comes out. Each picture has its own.",
+    ),
+)  # fmt: skip
+
+
+@task("The Gram matrix of a region", points=2, reread=(CHAPTER, "A style for each region"))
+def region_gram(answer: Answer) -> None:
+    """`region_gram(features, mask)`: the mean of f fᵀ over the region of a mask `(1, 1, H, W)`."""
+    cases = [_region(answer, batch, dtype) for batch, dtype in KINDS]
+    answer.compare(_region_gram, cases, mistakes=REGION, otherwise=ONES)
+    answer.gradients(_region_gram, cases[0])
+    answer.on_another_device(*cases[0])
+
+
+def _region(answer: Answer, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Features, and a mask at the size of their picture, with a ragged border."""
+    (features,) = answer.inputs.features(1, batch, dtype)
+    height, width = 4 * features.shape[-2] + 1, 4 * features.shape[-1]
+    border = 0.35 + 0.3 * torch.rand(height, 1, generator=answer.inputs.generator)
+    inside = torch.arange(width) < border * width
+    return features, inside[None, None].to(dtype)
+
+
+# 6 The photograph's palette
+
+
+def _palette(image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean `(3, 1)` and covariance `(3, 3)` of a picture's colours."""
+    colours = image[0].flatten(1).double()
+    return colours.mean(1, keepdim=True), torch.cov(colours, correction=0)
+
+
+def _power(matrix: Tensor, exponent: float) -> Tensor:
+    values, vectors = torch.linalg.eigh(matrix)
+    power: Tensor = vectors @ torch.diag(values**exponent) @ vectors.mT
+    return power
+
+
+def _mapped(
+    style: Tensor, photo: Tensor, matrix: Callable[[Tensor, Tensor], Tensor],
+    *, centred: bool = True, moved: bool = True,
+) -> Tensor:  # fmt: skip
+    """The right map for the right matrix of two covariances; options leave steps out."""
+    (mean, cov), (new_mean, new_cov) = _palette(style), _palette(photo)
+    colours = style[0].flatten(1).double()
+    colours = matrix(cov, new_cov) @ (colours - mean if centred else colours)
+    return (colours + new_mean if moved else colours).view(style.shape).to(style.dtype)
+
+
+def _roots(a: Tensor, p: Tensor) -> Tensor:
+    return _power(p, 0.5) @ _power(a, -0.5)
+
+
+def _by_one_mean(style: Tensor, photo: Tensor) -> Tensor:
+    (mean, cov), (new_mean, new_cov) = _palette(style), _palette(photo)
+    colours = _roots(cov, new_cov) @ (style[0].flatten(1).double() - mean.mean()) + new_mean.mean()
+    return colours.view(style.shape)
+
+
+def _upper_factors(a: Tensor, p: Tensor) -> Tensor:
+    factor: Tensor = torch.linalg.cholesky(p).mT @ torch.linalg.inv(torch.linalg.cholesky(a).mT)
+    return factor
+
+
+def _channels_alone(a: Tensor, p: Tensor) -> Tensor:
+    return torch.diag((p.diagonal() / a.diagonal()).sqrt())
+
+
+def _described(function: Callable[..., Tensor], style: Tensor, photo: Tensor) -> dict[str, Tensor]:
+    """The palette of what a function makes."""
+    mean, cov = _palette(function(style, photo))
+    return {"mean": mean[:, 0], "covariance": cov}
+
+
+def _with_palette(name: str, hint: str, make: Callable[..., Tensor]) -> Mistake:
+    return Mistake(name, lambda style, photo: _described(make, style, photo), hint)
+
+
+def _by(matrix: Callable[[Tensor, Tensor], Tensor], **options: bool) -> Callable[..., Tensor]:
+    return lambda style, photo: _mapped(style, photo, matrix, **options)
+
+
+TRY_THE_MATRIX = (
+    "Leave the pictures aside. In letters, what is the covariance of the colours A s? Work it out "
+    "for your A, and compare it with the photograph's, entry by entry."
+)
+ONE_CHANNEL = (
+    "Do it on paper for one channel, where a covariance is a plain variance: 1 in the painting, 4 "
+    "in the photograph. How much wider has the spread to become, and how much does yours?"
+)
+
+PALETTE = (
+    _with_palette(
+        "nothing-changed", "The palette is still the painting's.", lambda style, photo: style,
+    ),
+    _with_palette(
+        "only-the-mean", "The cloud of colours is in the right place. Has it the right form?",
+        _by(lambda a, p: torch.eye(3).to(a)),
+    ),
+    _with_palette(
+        "channels-alone",
+        "Each channel has the right mean and variance. Look at the other entries of the "
+        "covariance: in the photograph, channels go together in their own way.",
+        _by(_channels_alone),
+    ),
+    _with_palette("roots-missing", ONE_CHANNEL, _by(lambda a, p: p @ torch.linalg.inv(a))),
+    _with_palette(
+        "roots-of-entries",
+        "You take the root of each entry by itself. The root of a matrix, multiplied by itself, "
+        "gives the matrix: does yours?",
+        _by(lambda a, p: p.sqrt() @ torch.linalg.inv(a.sqrt())),
+    ),
+    _with_palette(
+        "entries-divided",
+        "Matrices are no numbers: to divide entry by entry undoes nothing.",
+        _by(lambda a, p: (p / a).sqrt()),
+    ),
+    _with_palette(
+        "one-mean-for-all", "A mean colour has three numbers. How many has yours?",
+        _by_one_mean,
+    ),
+    _with_palette(
+        "order-reversed",
+        "Matrices act from the right to the left. Which should happen first: to make the "
+        "painting's cloud round, or to stretch it?",
+        _by(lambda a, p: _power(a, -0.5) @ _power(p, 0.5)),
+    ),
+    _with_palette(
+        "never-rounded",
+        "You stretch the painting's cloud as the photograph's is stretched. But what form had it "
+        "before?", _by(lambda a, p: _power(p, 0.5)),
+    ),
+    _with_palette(
+        "round", "Your cloud of colours is round. That was half of the way.",
+        _by(lambda a, p: _power(a, -0.5)),
+    ),
+    _with_palette(
+        "other-way", "You go from the photograph's palette to the painting's.",
+        _by(lambda a, p: _roots(p, a)),
+    ),
+    _with_palette(
+        "transposed-factor",
+        "A Cholesky factor L gives the covariance as L Lᵀ. Which of the two comes first, and is "
+        "yours the lower one?",
+        _by(_upper_factors),
+    ),
+    _with_palette(
+        "mean-lost",
+        "The form is right. Where is the middle of your cloud, and where should it be?",
+        _by(_roots, moved=False),
+    ),
+    _with_palette(
+        "not-centred",
+        "The form is right, and the middle is not. Was the painting's cloud around 0 when you "
+        "turned and stretched it?", _by(_roots, centred=False),
+    ),
+    _with_palette(
+        "clamped",
+        "Right, up to the last step. Clipping changes the palette: leave it to whoever saves the "
+        "picture.", lambda style, photo: _mapped(style, photo, _roots).clamp(0, 1),
+    ),
+)  # fmt: skip
+
+DARKER = 3.0
+"""Makes most of a photograph dark and some of it bright. An evenly coloured painting with that mean
+and spread has colours below 0, so that clipping is noticed."""
+
+ONE_MAP = 1e-3
+"""How far a colour may be from what a single affine map makes of its original."""
+
+
+@task("The photograph's palette", points=3,
+      reread=(CHAPTER, "Keep the colours: repaint the painting first"))  # fmt: skip
+def match_palette(answer: Answer) -> None:
+    """`match_palette(style, photo)`: the painting, its colours' mean and covariance the photo's."""
+    cases = [_painting_and_photo(answer) for _ in range(3)]
+    for style, photo in cases:
+        _must_be_a_picture(answer, answer(style, photo), style)
+    answer.through(_described).compare(
+        lambda style, photo: _described(_by(_roots), style, photo), cases,
+        mistakes=PALETTE, otherwise=TRY_THE_MATRIX, rtol=1e-2, atol=1e-5,
+    )  # fmt: skip
+    _must_be_one_map(answer, *cases[0])
+
+
+def _painting_and_photo(answer: Answer) -> tuple[Tensor, Tensor]:
+    """Two pictures with palettes of their own.
+
+    They have so many pixels that it makes no difference whether a covariance divides by their
+    number or by one less.
+    """
+    height, width = (6 * side for side in answer.inputs.sides())
+    bright = _with_own_palette(answer, height, width)
+    return bright, _with_own_palette(answer, width, height, DARKER)
+
+
+def _with_own_palette(answer: Answer, height: int, width: int, power: float = 1.0) -> Tensor:
+    """Random colours whose channels go together in a random way; a power darkens most of them."""
+    colours = torch.rand(3, height * width, generator=answer.inputs.generator) ** power
+    shares = torch.softmax(answer.inputs.normal(3, 3), dim=1)
+    return ((0.6 * torch.eye(3) + 0.4 * shares) @ colours).view(1, 3, height, width)
+
+
+def _must_be_a_picture(answer: Answer, made: Any, like: Tensor) -> None:
+    if not isinstance(made, Tensor) or made.shape != like.shape or made.dtype != like.dtype:
+        is_tensor = isinstance(made, Tensor)
+        seen = f"{tuple(made.shape)}, {made.dtype}" if is_tensor else type(made).__name__
+        answer.reject(
+            "not-such-a-picture",
+            f"given a style {tuple(like.shape)}, {like.dtype}, yours is {seen}",
+            "What comes back is the painting in other colours: the same shape, the same type.",
+        )  # fmt: skip
+
+
+def _must_be_one_map(answer: Answer, style: Tensor, photo: Tensor) -> None:
+    """Each colour goes where one affine map takes it: anything else is no repainting."""
+    made = answer(style, photo)[0].flatten(1).double().mT
+    colours = style[0].flatten(1).double().mT
+    colours = torch.cat([colours, torch.ones_like(colours[:, :1])], 1)
+    fitted = colours @ torch.linalg.lstsq(colours, made).solution
+    if (worst := (fitted - made).abs().max().item()) > ONE_MAP:
+        answer.reject(
+            "not-one-map",
+            f"the palette is right, but no single map takes the old colours to the new ones: a "
+            f"colour is off by {worst:.2g}",
+            "Two pixels of one colour should have one colour afterwards. The same matrix and the "
+            "same shift have to do for all of them.",
+        )  # fmt: skip

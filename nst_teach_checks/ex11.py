@@ -1,0 +1,470 @@
+"""Checks of exercise 11, the capstone: a plan, a fair comparison, and a statement that is measured.
+
+They judge no picture and no question. They see to it that a run can be repeated, that runs are
+compared at one price, and that a sentence says what its table says.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nst_teach.facade import transfer
+from nst_teach.images import ImageError, load_image
+from nst_teach.records import Record
+from nst_teach.results import Result
+from nst_teach_checks._core import Answer, task
+
+__all__ = ["compare", "plan", "run", "statement"]
+
+FIELDS = ("question", "vary", "values", "evaluations", "settings")
+NEEDED = ("content", "style", "size", "seed", "optimizer")
+"""Settings without which nobody can repeat a run."""
+COUNTED = ("steps", "callback")
+"""Arguments of `transfer` that the budget of evaluations takes the place of."""
+
+FEWEST_WORDS, FEWEST_RUNS, FEWEST_EVALUATIONS = 5, 3, 10
+
+Plan = dict[str, Any]
+Rows = list[dict[str, Any]]
+
+# 1 The plan
+
+
+@task("Your plan", points=2, reread=("08_which_layers", "Why the obvious comparison is unfair"))
+def plan(answer: Answer) -> None:
+    """`plan()`: a question, the one setting that varies, its values, and all that stays."""
+    made = answer()
+    _must_have(answer, made)
+    _must_ask(answer, made["question"])
+    _must_vary(answer, made["vary"], made["values"], made["settings"])
+    _must_be_repeatable(answer, made)
+    if answer() != made:
+        answer.reject(
+            "another-each-time", "called twice, your function gives two different plans",
+            "A plan that draws its own numbers cannot be repeated. Decide on them.",
+        )  # fmt: skip
+    _must_find_its_pictures(answer, made)
+
+
+def _must_have(answer: Answer, made: Any) -> None:
+    if not isinstance(made, dict):
+        answer.reject(
+            "not-a-plan", f"your function returned a {type(made).__name__}",
+            f"A plan is a dictionary with {', '.join(FIELDS)}.",
+        )  # fmt: skip
+    missing = [field for field in FIELDS if field not in made]
+    if missing or not isinstance(made["settings"], dict):
+        answer.reject(
+            "field-missing", f"your plan has {', '.join(made) or 'nothing in it'}",
+            f"A plan has {', '.join(FIELDS)}, and its settings are a dictionary. Look at the list "
+            "in the task.",
+        )  # fmt: skip
+
+
+def _must_ask(answer: Answer, question: Any) -> None:
+    words = question.split() if isinstance(question, str) else []
+    if len(words) < FEWEST_WORDS or not question.rstrip().endswith("?"):
+        answer.reject(
+            "not-a-question", f"your question is {question!r:.60}",
+            "Ask something that a table can answer, in a whole sentence.",
+        )  # fmt: skip
+
+
+def _must_vary(answer: Answer, vary: Any, values: Any, settings: Plan) -> None:
+    for name, wrong, seen, hint in _faults_of_comparison(vary, values, settings):
+        if wrong:
+            answer.reject(name, seen, hint)
+
+
+def _faults_of_comparison(
+    vary: Any, values: Any, settings: Plan
+) -> list[tuple[str, bool, str, str]]:
+    arguments = list(inspect.signature(transfer).parameters)
+    several = not isinstance(vary, str)
+    used = [*settings, *([] if several else [vary])]
+    unknown = [name for name in used if name not in arguments]
+    missing = [name for name in NEEDED if name not in used]
+    counted = [name for name in COUNTED if name in used]
+    listed = isinstance(values, (list, tuple))
+    shown = [repr(value) for value in values] if listed else []
+    return [
+        ("several-things-vary", several, f"what varies is {vary!r:.60}",
+         "If two things change at once, which of them made the difference? Name one setting."),
+        ("unknown-setting", bool(unknown), f"transfer has no setting {', '.join(unknown)}",
+         "Settings are arguments of transfer, spelt as they are. help(transfer) lists them."),
+        ("varies-and-stays", not several and vary in settings,
+         f"{vary} varies, and is among the settings that stay",
+         "What varies has no fixed value. Where should it be written down, and where not?"),
+        ("budget-as-steps", bool(counted), f"your settings name {', '.join(counted)}",
+         "A step of L-BFGS may cost two evaluations and more, one of Adam costs one. What is a "
+         "fair budget counted in?"),
+        ("seed-missing", missing == ["seed"], "your settings name no seed",
+         "From noise, who decides which noise? Write it down even where it plays no part today."),
+        ("setting-missing", bool(missing), f"your settings do not say: {', '.join(missing)}",
+         "Could somebody else repeat your runs from the plan alone? Whatever has a default today "
+         "may have another tomorrow."),
+        ("not-a-list", not listed, f"your values are {values!r:.60}",
+         "List the values, as many as there are runs."),
+        ("too-few-runs", listed and len(shown) < FEWEST_RUNS, f"there are {len(shown)} values",
+         "Two points make a line whatever the truth is. How many runs show a trend?"),
+        ("same-value-twice", len(set(shown)) < len(shown), f"your values are {', '.join(shown)}",
+         "One value comes twice. With the same seed it gives the same picture."),
+    ]  # fmt: skip
+
+
+def _must_be_repeatable(answer: Answer, made: Plan) -> None:
+    budget = made["evaluations"]
+    if isinstance(budget, bool) or not isinstance(budget, int) or budget < FEWEST_EVALUATIONS:
+        answer.reject(
+            "no-budget", f"evaluations is {budget!r:.60}",
+            f"Each run gets the same whole number of evaluations, at least {FEWEST_EVALUATIONS}.",
+        )  # fmt: skip
+    try:
+        json.dumps(made, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        answer.reject(
+            "not-plain", f"your plan cannot be written to a file: {error}",
+            "A plan holds names and numbers. Name a picture by its file or its sample, a network "
+            "by its name.",
+        )  # fmt: skip
+
+
+def _must_find_its_pictures(answer: Answer, made: Plan) -> None:
+    for value in made["values"]:
+        used = _settings_of(made, value)
+        for name in ("content", "style"):
+            try:
+                load_image(used[name], size=FEWEST_EVALUATIONS)
+            except ImageError as error:
+                answer.reject(
+                    "picture-not-found", f"{name}: {error}",
+                    "Does the file lie beside this notebook, and is its name spelt as it is, with "
+                    "its ending? The samples are listed by nst_teach.samples.names().",
+                )  # fmt: skip
+
+
+def _settings_of(made: Plan, value: Any) -> Plan:
+    return {**made["settings"], made["vary"]: value}
+
+
+# 2 One run
+
+SIZE, BUDGET = 24, 7
+"""A tiny run: long enough for a line search to spend more evaluations than steps."""
+
+
+ROUNDING = 1e-3
+"""How far two runs of one plan may be apart, per pixel: their last digits depend on where in memory
+a tensor lies. Another seed, style or size is a hundred times as far."""
+
+
+def _tiny_plan(answer: Answer, vary: str, values: list[Any], **settings: Any) -> Plan:
+    seed = int(torch.randint(1, 10**6, (), generator=answer.inputs.generator))
+    fixed = {
+        "content": "coffee", "style": "dots", "size": SIZE, "seed": seed, "start": "noise",
+        "optimizer": "adam",
+    }  # fmt: skip
+    fixed = {key: value for key, value in {**fixed, **settings}.items() if key != vary}
+    return {"question": "Does it matter in the end?", "vary": vary, "values": values,
+            "evaluations": BUDGET, "settings": fixed}  # fmt: skip
+
+
+def _right_run(made: Plan, value: Any) -> Result:
+    budget = made["evaluations"]
+    return transfer(
+        **_settings_of(made, value), steps=budget,
+        callback=lambda record, _: record.evaluations < budget,
+    )  # fmt: skip
+
+
+@task("One run", points=2, reread=("06_lbfgs_versus_adam", "The race"))
+def run(answer: Answer) -> None:
+    """`run(plan, value)`: the `Result` for one value, after just as many evaluations as planned."""
+    plans = [
+        (_tiny_plan(answer, "optimizer", ["adam", "lbfgs"]), ("adam", "lbfgs")),
+        (_tiny_plan(answer, "style", ["dots", "brick"]), ("brick",)),
+        (_tiny_plan(answer, "beta", [1e3, 1e5], alpha=2.0), (1e5,)),
+    ]
+    for made, values in plans:
+        for value in values:
+            _examine_run(answer, made, value)
+
+
+def _examine_run(answer: Answer, made: Plan, value: Any) -> None:
+    result = answer(made, value)
+    if not isinstance(result, Result):
+        answer.reject(
+            "not-a-result", f"your function returned a {type(result).__name__}",
+            "Hand back what transfer returns, all of it: the table needs the history as well.",
+        )  # fmt: skip
+    spent = len(result.history)
+    if spent != made["evaluations"]:
+        answer.reject(
+            "another-budget",
+            f"{_settings_of(made, value)['optimizer']} spent {spent} evaluations; the plan has "
+            f"{made['evaluations']}",
+            "Steps are not evaluations. transfer calls your callback after each evaluation, with a "
+            "record that counts them. What must it return to stop the run?",
+        )  # fmt: skip
+    _must_follow(answer, made, value, result)
+
+
+def _must_follow(answer: Answer, made: Plan, value: Any, result: Result) -> None:
+    """Compare with the right run: all settings together decide the picture."""
+    right, again = _right_run(made, value), answer(made, value)
+    if not _same_picture(result.image, again.image):
+        answer.reject(
+            "not-repeatable", "called twice with the same plan, it gives two different pictures",
+            "Something in your run is decided by chance. Which setting pins it down, and does it "
+            "reach transfer?",
+        )  # fmt: skip
+    ignored = [key for key, used in right.settings.items() if result.settings.get(key) != used]
+    same = _is_that_run(result, right, made, value)
+    if made["vary"] in ignored or (not same and not ignored):
+        answer.reject(
+            "value-ignored",
+            f"with {made['vary']} = {value!r}, yours is not the run that it asks for",
+            "The value that you are handed belongs to the setting that plan['vary'] names. Does it "
+            "reach transfer?",
+        )  # fmt: skip
+    if ignored:
+        answer.reject(
+            "settings-ignored", f"your run did not get the plan's {', '.join(ignored)}",
+            "Hand everything on that plan['settings'] holds, and nothing by name: the next plan "
+            "may hold other settings.",
+        )  # fmt: skip
+
+
+def _is_that_run(result: Result, right: Result, made: Plan, value: Any) -> bool:
+    """The picture at the last evaluation, or the one after the step that Adam takes behind it."""
+    if _same_picture(result.image, right.image):
+        return True
+    full = transfer(**_settings_of(made, value), steps=made["evaluations"])
+    return len(full.history) == len(right.history) and _same_picture(result.image, full.image)
+
+
+def _same_picture(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and (one - other).abs().mean().item() < ROUNDING
+
+
+# 3 The table
+
+
+def _record(evaluations: int, total: float) -> Record:
+    return Record(evaluations // 2, evaluations, 0.1 * evaluations, total, {}, {}, 0.0)
+
+
+class _Laboratory:
+    """Runs and measurements in place of real ones: a picture whose value can be told from it."""
+
+    def __init__(self, answer: Answer, spent: Sequence[int]):
+        self.values = [f"value {n}" for n in answer.inputs.sides(len(spent))]
+        self.spent = dict(zip(self.values, spent, strict=True))
+        self.levels = dict(zip(self.values, answer.inputs.normal(len(spent)).tolist(), strict=True))
+        self.plan = _tiny_plan(answer, "style", self.values)
+        self.plan["evaluations"] = 100
+
+    def run(self, plan: Plan, value: Any) -> Result:
+        history = [_record(n + 1, self.levels[value]) for n in range(self.spent[value])]
+        picture = torch.full((1, 3, 2, 2), self.levels[value])
+        return Result(picture, history, steps=self.spent[value] // 2)
+
+    def measure(self, image: Tensor) -> dict[str, float]:
+        return {"price": math.exp(image.mean().item()), "left": image.mean().item() ** 2}
+
+    def rows(self) -> Rows:
+        return [
+            {"value": value, "evaluations": self.spent[value],
+             **self.measure(self.run(self.plan, value).image)}
+            for value in self.values
+        ]  # fmt: skip
+
+
+@task("The table", points=3, reread=("08_which_layers", "Is it fair now?"))
+def compare(answer: Answer) -> None:
+    """`compare(plan, run, measure)`: a row for each value; a `ValueError` where budgets differ."""
+    for count, spent in ((3, 40), (4, 73)):
+        laboratory = _Laboratory(answer, [spent] * count)
+        made = answer(laboratory.plan, laboratory.run, laboratory.measure)
+        _examine_rows(answer, laboratory, made)
+    _must_refuse(answer, _Laboratory(answer, [40, 40, 47]))
+
+
+def _examine_rows(answer: Answer, laboratory: _Laboratory, rows: Any) -> None:
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        answer.reject(
+            "not-rows", f"your function returned a {type(rows).__name__}",
+            "A table is a list with a dictionary for each row.",
+        )  # fmt: skip
+    expected = laboratory.rows()
+    if len(rows) != len(expected):
+        answer.reject(
+            "rows-missing", f"{len(expected)} values, {len(rows)} rows",
+            "Each value of the plan gets a row. Where does your loop begin and end?",
+        )  # fmt: skip
+    for row, right in zip(rows, expected, strict=True):
+        for name, wrong, hint in _faults_of_row(laboratory, row, right):
+            if wrong:
+                answer.reject(name, f"a row is {row!r:.200}", hint)
+
+
+def _faults_of_row(
+    laboratory: _Laboratory, row: dict[str, Any], right: dict[str, Any]
+) -> list[tuple[str, bool, str]]:
+    value = right["value"]
+    spent, measured = row.get("evaluations"), {"price", "left"}
+    return [
+        ("column-missing", not right.keys() <= row.keys(),
+         "A row says value, evaluations, and whatever measure returns."),
+        ("out-of-order", row.get("value") != value,
+         "The rows should say the values, in the order of the plan."),
+        ("budget-for-spent", spent == laboratory.plan["evaluations"],
+         "That is what the plan allowed. How do you know that the run has spent it? It keeps a "
+         "history."),
+        ("steps-for-evaluations", spent == right["evaluations"] // 2,
+         "You count steps. A step may cost several evaluations."),
+        ("not-what-was-spent", spent != right["evaluations"],
+         "How many evaluations has this run seen? Its history has a record for each."),
+        ("another-picture", any(not _close(row[key], right[key]) for key in measured & row.keys()),
+         "Whose picture have you measured in this row? It should be the one that this value's run "
+         "has made."),
+    ]  # fmt: skip
+
+
+def _close(one: Any, other: float) -> bool:
+    return isinstance(one, (int, float)) and math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
+
+
+def _refusal(function: Callable[..., Any], *arguments: Any) -> bool:
+    try:
+        function(*arguments)
+    except ValueError:
+        return True
+    return False
+
+
+def _must_refuse(answer: Answer, laboratory: _Laboratory) -> None:
+    refused = answer.guarded(
+        lambda: _refusal(answer.value, laboratory.plan, laboratory.run, laboratory.measure)
+    )
+    if refused is not True:
+        answer.reject(
+            "unequal-budgets",
+            f"the runs spent {', '.join(map(str, laboratory.spent.values()))} evaluations, and "
+            "your function made a table of them",
+            "A run may end early, and then the table is unfair without showing it. Raise a "
+            "ValueError that says what each has spent.",
+        )  # fmt: skip
+
+
+# 4 The statement
+
+NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?\s?%?", re.IGNORECASE)
+TWO_DIGITS = 0.051
+"""How far a number with two significant digits may be from the one that it stands for."""
+
+COLUMNS = ("price", "left")
+SPENT = 57
+
+
+@task("A measured statement", points=3,
+      reread=("12_two_studies", 'Claim 1: "the loss converges from the very start"'))  # fmt: skip
+def statement(answer: Answer) -> None:
+    """`statement(rows)`: one sentence that says what the table says, with its numbers."""
+    tables = [
+        _table(answer, 0.13, ("brick", "dots", "grass", "gravel")),
+        _table(answer, 0.16, (250, 8000, 40, 1600)),
+    ]
+    said = [answer(rows) for rows in tables]
+    for sentence in said:
+        _must_be_a_sentence(answer, sentence)
+    if said[0] == said[1]:
+        answer.reject(
+            "typed-by-hand", f"for two different tables you say the same: {said[0]!r:.120}",
+            "Run your notebook again on another day and the numbers may change; a sentence that "
+            "was typed does not. Take every number out of rows.",
+        )  # fmt: skip
+    for rows, sentence in zip(tables, said, strict=True):
+        _must_say(answer, rows, sentence)
+
+
+def _table(answer: Answer, smallest: float, values: Sequence[Any]) -> Rows:
+    """Four rows; in each column the smallest and the largest stand in the middle."""
+    base = smallest + 0.02 * torch.rand(1, generator=answer.inputs.generator).item()
+    prices, lefts = (2.9, 1.0, 5.1, 1.7), (1.9, 3.9, 1.3, 2.9)
+    return [
+        {"value": value, "evaluations": SPENT, "price": base * p, "left": base * 1.2 * q}
+        for value, p, q in zip(values, prices, lefts, strict=True)
+    ]
+
+
+def _must_be_a_sentence(answer: Answer, sentence: Any) -> None:
+    if not isinstance(sentence, str) or len(sentence.split()) < FEWEST_WORDS:
+        answer.reject(
+            "not-a-sentence", f"your function returned {sentence!r:.80}",
+            "Return one sentence, as a text. print() shows a text and returns nothing.",
+        )  # fmt: skip
+
+
+def _must_say(answer: Answer, rows: Rows, sentence: str) -> None:
+    columns = [column for column in COLUMNS if re.search(rf"\b{column}\b", sentence)]
+    if not columns:
+        answer.reject(
+            "quantity-not-named", f"you say: {sentence:.160}",
+            "Better, stronger, nicer: by which measure? Name a column of the table.",
+        )  # fmt: skip
+    faults = [_faults_of_sentence(rows, column, sentence) for column in columns]
+    for name, wrong, hint in min(faults, key=lambda found: sum(wrong for _, wrong, _ in found)):
+        if wrong:
+            answer.reject(name, f"you say: {sentence:.160}", hint)
+
+
+def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[str, bool, str]]:
+    ordered = sorted(rows, key=lambda row: row[column])
+    low, high = ordered[0], ordered[-1]
+    quoted = [_says(sentence, row[column]) for row in (low, high)]
+    ends = [_says(sentence, row[column]) for row in (rows[0], rows[-1])]
+    return [
+        ("no-number", not _numbers(sentence),
+         "Where are the numbers? Without them nobody can tell a large difference from a small "
+         "one."),
+        ("first-and-last", all(ends) and not any(quoted),
+         "You quote the first row and the last. Which rows hold the smallest entry and the "
+         "largest?"),
+        ("half-of-it", sum(quoted) == 1,
+         "You quote one end of the column. A comparison needs the other as well."),
+        ("another-number", not all(quoted),
+         "The smallest entry of the column and the largest should both be in your sentence, with "
+         "two digits that count."),
+        ("runs-not-named", not all(_names(sentence, row["value"]) for row in (low, high)),
+         "Which run was it? Say the value that belongs to each of your numbers."),
+        ("budget-not-said", not _says(sentence, SPENT),
+         "At what price? Say how many evaluations each run was given."),
+    ]  # fmt: skip
+
+
+def _numbers(sentence: str) -> list[float]:
+    return [_number(text) for text in NUMBER.findall(sentence)]
+
+
+def _number(text: str) -> float:
+    plain = text.replace(",", "").replace("−", "-").strip()
+    return float(plain[:-1]) / 100 if plain.endswith("%") else float(plain)
+
+
+def _says(sentence: str, number: float) -> bool:
+    return any(abs(said - number) <= TWO_DIGITS * abs(number) for said in _numbers(sentence))
+
+
+def _names(sentence: str, value: Any) -> bool:
+    if isinstance(value, str):
+        return value in sentence
+    return str(value) in sentence or _says(sentence, value)
