@@ -20,12 +20,20 @@ from nst_teach.images import (
     to_pil,
 )
 from nst_teach.interactive import studio
-from nst_teach.losses import ShapeError, content_loss, gram_matrix, style_loss, total_variation
+from nst_teach.losses import (
+    ShapeError,
+    content_loss,
+    gram_matrix,
+    guided_gram_matrix,
+    style_loss,
+    total_variation,
+)
 from nst_teach.memory import TransferError
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network, save_weights
 from nst_teach.objective import Losses, StyleObjective
 from nst_teach.optimizers import one_blas_thread
 from nst_teach.records import Record, Stop
+from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import optimize
 from nst_teach.starts import make_start
@@ -38,15 +46,18 @@ __all__ = [
     "Losses",
     "NetworkError",
     "Record",
+    "RegionalObjective",
     "Result",
     "ShapeError",
     "Stop",
+    "Style",
     "StyleObjective",
     "TransferError",
     "adapt_network",
     "content_loss",
     "deprocess",
     "gram_matrix",
+    "guided_gram_matrix",
     "load_image",
     "load_network",
     "make_start",

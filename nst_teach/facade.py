@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 
@@ -11,6 +11,7 @@ from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import check_memory, memory_advice
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective
+from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import DEFAULT_STEPS, Callback, optimize
 from nst_teach.starts import STARTS
@@ -18,9 +19,19 @@ from nst_teach.starts import STARTS
 DEFAULT_SIZE = 256  # longer side in pixels: 100 L-BFGS steps take some 10 s on two CPU cores
 
 
+class Weights(TypedDict):
+    """What both kinds of objective take, under the names of `transfer`."""
+
+    content_layers: Layers | None
+    style_layers: Layers | None
+    alpha: float
+    beta: float | None
+    total_variation: float
+
+
 def transfer(
     content: ImageSource,
-    style: ImageSource,
+    style: ImageSource | list[Style] | tuple[Style, ...],
     *,
     network: FeatureNetwork | str | None = None,
     content_layers: Layers | None = None,
@@ -42,7 +53,8 @@ def transfer(
     """Repaint a photograph in the manner of another picture.
 
     Args:
-        content, style: anything that `load_image` takes.
+        content, style: anything that `load_image` takes. Several styles, each with its share and
+            its region, are given as a list of `Style`.
         network: a `FeatureNetwork`, a name for `load_network`, or `None` for the default.
         content_layers, style_layers: names, or `{name: weight}`; `None` takes the network's own.
         alpha, beta, total_variation: weights, see `StyleObjective`; `beta=None` is a balance that
@@ -78,22 +90,25 @@ def transfer(
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
-    style = load_image(style, size=style_size, device=device)
     if steps:
         read = [*_names(content_layers, network.content_layers)]
         read += _names(style_layers, network.style_layers)
         check_memory(content, network, read)
     with memory_advice(content):
-        objective = StyleObjective(
-            content,
-            style,
-            network,
-            content_layers=content_layers,
-            style_layers=style_layers,
-            alpha=alpha,
-            beta=beta,
-            total_variation=total_variation,
-        )
+        weights: Weights = {
+            "content_layers": content_layers,
+            "style_layers": style_layers,
+            "alpha": alpha,
+            "beta": beta,
+            "total_variation": total_variation,
+        }
+        if isinstance(style, (list, tuple)):
+            objective: StyleObjective = RegionalObjective(
+                content, style, network, style_size=style_size, **weights
+            )
+        else:
+            picture = load_image(style, size=style_size, device=device)
+            objective = StyleObjective(content, picture, network, **weights)
     return optimize(
         objective,
         start,
@@ -109,7 +124,10 @@ def transfer(
 
 def describe(objective: StyleObjective) -> dict[str, Any]:
     """The names and weights of an objective, under the names that `transfer` gives them."""
-    return {
+    shares: dict[str, Any] = {}
+    if isinstance(objective, RegionalObjective):
+        shares["styles"] = {name: style.weight for name, style in objective.styles.items()}
+    return shares | {
         "network": objective.network.name,
         "content_layers": objective.content_layers,
         "style_layers": objective.style_layers,

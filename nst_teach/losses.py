@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 
 class ShapeError(ValueError):
@@ -33,7 +34,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def gram_matrix(features: Tensor, normalize: bool = True) -> Tensor:
-    """G = F Fᵀ: how often the filters fire together, wherever they do.
+    """G = F Fᵀ: how strongly the filters respond together, wherever they do.
 
     Args:
         features: `(B, N, h, w)`.
@@ -48,13 +49,35 @@ def gram_matrix(features: Tensor, normalize: bool = True) -> Tensor:
 
     Gatys et al. (2016), equation 3 (there without the division); derived in chapter 4.
     """
-    if features.ndim != 4 or features.numel() == 0:
-        raise ShapeError(
-            f"gram_matrix got features of shape {tuple(features.shape)}; expected (B, N, h, w)."
-        )
-    f = features.flatten(2)  # (B, N, M)
+    f = _flat("gram_matrix", features)
     gram = f @ f.mT
     return gram / f.shape[-1] if normalize else gram
+
+
+def guided_gram_matrix(features: Tensor, mask: Tensor) -> Tensor:
+    """Σ m·f fᵀ / Σ m: the Gram matrix of a region, normalised by the region's area.
+
+    Args:
+        features: `(B, N, h, w)`.
+        mask: `(1, 1, H, W)` in [0, 1], how much each pixel belongs to the region; it is averaged
+            over the area of each position.
+
+    Returns:
+        `(B, N, N)`; for a mask of ones it is `gram_matrix(features)`.
+
+    Raises:
+        ShapeError: other shapes, or an empty region.
+
+    Gatys et al. (2017), section 4, whose guidance channels are √(m / Σ m); chapter 10.
+    """
+    f = _flat("guided_gram_matrix", features)
+    if mask.ndim != 4 or mask.shape[:2] != (1, 1):
+        raise ShapeError(f"a mask of shape {tuple(mask.shape)} was given; expected (1, 1, H, W).")
+    share = interpolate(mask.to(f), features.shape[-2:], mode="area").flatten(2)  # (1, 1, M)
+    area = share.sum()
+    if not area > 0:
+        raise ShapeError("the mask is 0 everywhere: a region without a pixel has no Gram matrix.")
+    return (f * share) @ f.mT / area
 
 
 def style_loss(gram: Tensor, target_gram: Tensor) -> Tensor:
@@ -100,6 +123,14 @@ def total_variation(image: Tensor) -> Tensor:
     vertical = image[..., 1:, :] - image[..., :-1, :]
     horizontal = image[..., :, 1:] - image[..., :, :-1]
     return vertical.square().mean() + horizontal.square().mean()
+
+
+def _flat(function: str, features: Tensor) -> Tensor:
+    if features.ndim != 4 or features.numel() == 0:
+        raise ShapeError(
+            f"{function} got features of shape {tuple(features.shape)}; expected (B, N, h, w)."
+        )
+    return features.flatten(2)  # (B, N, M)
 
 
 def _same_shape(function: str, given: Tensor, target: Tensor) -> None:

@@ -106,14 +106,11 @@ class StyleObjective:
             layer: losses.content_loss(features[layer], target)
             for layer, target in self.content_targets.items()
         }
-        style = {
-            layer: losses.style_loss(losses.gram_matrix(features[layer]), target)
-            for layer, target in self.style_targets.items()
-        }
+        style = self._style(features)
         variation = losses.total_variation(image)
         total = (
             self.alpha * _weighted_sum(content, self.content_layers, image)
-            + self.beta * _weighted_sum(style, self.style_layers, image)
+            + self.beta * _weighted_sum(style, self._style_weights(), image)
             + self.total_variation * variation
         )
         return Losses(total, content, style, variation)
@@ -124,14 +121,29 @@ class StyleObjective:
         It is taken of the targets, which depend on the pictures, the network, its weights and its
         pooling, and of the weights of all terms. A subclass may add terms: it is like itself alone.
         """
-        weights = (self.alpha, self.beta, self.total_variation)
         own = "" if type(self) is StyleObjective else _identity(self)
-        settings = (self.network.name, self.content_layers, self.style_layers, weights, own)
+        return self._digest(own, ())
+
+    def _digest(self, more: object, tensors: Iterable[Tensor]) -> str:
+        weights = (self.alpha, self.beta, self.total_variation)
+        settings = (self.network.name, self.content_layers, self.style_layers, weights, more)
         sha = hashlib.sha256(repr(settings).encode())
-        for target in (*self.content_targets.values(), *self.style_targets.values()):
-            sha.update(repr(tuple(target.shape)).encode())
-            sha.update(target.contiguous().cpu().numpy().tobytes())
+        targets = (*self.content_targets.values(), *self.style_targets.values())
+        for tensor in (*targets, *tensors):
+            sha.update(repr(tuple(tensor.shape)).encode())
+            sha.update(tensor.contiguous().cpu().numpy().tobytes())
         return sha.hexdigest()
+
+    def _style(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        """E of each style layer."""
+        return {
+            layer: losses.style_loss(losses.gram_matrix(features[layer]), target)
+            for layer, target in self.style_targets.items()
+        }
+
+    def _style_weights(self) -> dict[str, float]:
+        """The weight of each of them."""
+        return self.style_layers
 
     def _check_that_something_counts(self) -> None:
         content, style = self.content_layers and self.alpha, self.style_layers and self.beta

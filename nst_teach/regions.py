@@ -1,0 +1,164 @@
+"""Several styles at once, each with its share and its region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nst_teach import losses
+from nst_teach.images import ImageError, ImageSource, load_image
+from nst_teach.networks import FeatureNetwork
+from nst_teach.objective import Layers, StyleObjective
+
+
+@dataclass(frozen=True, eq=False)
+class Style:
+    """One of several style pictures.
+
+    Attributes:
+        picture: anything that `load_image` takes.
+        weight: its share of the style term, 0 or more; shares need not add up to 1.
+        mask: where in the result the style holds: a picture whose bright pixels belong to the
+            region, or a tensor `(H, W)`, `(1, H, W)` or `(1, 1, H, W)` in [0, 1]. It is scaled to
+            the result. `None`: everywhere.
+        name: under which its losses are recorded; empty: its number, from 1.
+    """
+
+    picture: ImageSource
+    weight: float = 1.0
+    mask: ImageSource | None = None
+    name: str = ""
+
+
+class RegionalObjective(StyleObjective):
+    """A `StyleObjective` under several styles: Σ of share · E, each over its own region.
+
+    For a region the Gram matrix of the result is `guided_gram_matrix`; each style picture is taken
+    as a whole. Two styles without masks ask for the blend of their Gram matrices (chapter 10).
+
+    Args:
+        content: `(1, 3, H, W)`, RGB in [0, 1].
+        styles: one or more.
+        network: where the features come from.
+        style_size: the longer side at which the style pictures are loaded, or `(H, W)`; `None`
+            takes the content's longer side.
+        content_layers, style_layers, alpha, beta, total_variation: as for `StyleObjective`.
+
+    Attributes:
+        styles: as they were given.
+        masks: `(1, 1, H, W)` for each style that has one, by its name.
+
+    Raises:
+        ImageError: a style picture or a mask that cannot be read.
+        ValueError: no style, two of one name, a share below 0, or no share above 0; a mask that is
+            empty; and what `StyleObjective` refuses.
+
+    Gatys et al. (2017), section 4; chapter 10.
+    """
+
+    def __init__(
+        self,
+        content: Tensor,
+        styles: Sequence[Style],
+        network: FeatureNetwork,
+        *,
+        style_size: int | tuple[int, int] | None = None,
+        content_layers: Layers | None = None,
+        style_layers: Layers | None = None,
+        alpha: float = 1.0,
+        beta: float | None = None,
+        total_variation: float = 0.0,
+    ):
+        self.styles = _named(styles)
+        longer = max(content.shape[-2:]) if style_size is None else style_size
+        pictures = {
+            name: load_image(style.picture, size=longer, device=content.device)
+            for name, style in self.styles.items()
+        }
+        self.masks = {
+            name: _mask(style.mask, content, name)
+            for name, style in self.styles.items()
+            if style.mask is not None
+        }
+        super().__init__(
+            content,
+            next(iter(pictures.values())),
+            network,
+            content_layers=content_layers,
+            style_layers=style_layers,
+            alpha=alpha,
+            beta=beta,
+            total_variation=total_variation,
+        )
+        self.style_targets = {
+            f"{layer}, {name}": gram
+            for name, picture in pictures.items()
+            for layer, gram in self._grams(picture).items()
+        }
+
+    def fingerprint(self) -> str:
+        shares = [(name, style.weight, name in self.masks) for name, style in self.styles.items()]
+        return self._digest(shares, self.masks.values())
+
+    def _grams(self, picture: Tensor) -> dict[str, Tensor]:
+        with torch.no_grad():
+            return losses.gram_of(self._features(picture, self.style_layers))
+
+    def _style(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {
+            f"{layer}, {name}": losses.style_loss(
+                self._gram(features[layer], name), self.style_targets[f"{layer}, {name}"]
+            )
+            for name in self.styles
+            for layer in self.style_layers
+        }
+
+    def _gram(self, features: Tensor, name: str) -> Tensor:
+        if name in self.masks:
+            return losses.guided_gram_matrix(features, self.masks[name])
+        return losses.gram_matrix(features)
+
+    def _style_weights(self) -> dict[str, float]:
+        return {
+            f"{layer}, {name}": weight * style.weight
+            for name, style in self.styles.items()
+            for layer, weight in self.style_layers.items()
+        }
+
+
+def _named(styles: Iterable[Style]) -> dict[str, Style]:
+    given = list(styles)
+    if not given or not all(isinstance(style, Style) for style in given):
+        kinds = ", ".join(type(style).__name__ for style in given) or "none"
+        raise ValueError(f"{kinds} given as styles; expected one Style or more: Style('dots').")
+    named = {style.name or str(number): style for number, style in enumerate(given, start=1)}
+    if len(named) < len(given):
+        raise ValueError(
+            f"two styles have one name, of {', '.join(named)}; expected different ones."
+        )
+    for name, style in named.items():
+        if not 0 <= style.weight < float("inf"):
+            raise ValueError(
+                f"style {name}: weight={style.weight} was given; expected a number of 0 or more."
+            )
+    if not any(style.weight for style in given):
+        raise ValueError("the weights of all styles are 0; expected one above 0.")
+    return named
+
+
+def _mask(mask: ImageSource, content: Tensor, name: str) -> Tensor:
+    """`(1, 1, H, W)` of the content's size."""
+    if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[1] == 1:
+        mask = mask[0]  # (1, H, W), which load_image knows
+    height, width = content.shape[-2:]
+    try:
+        loaded = load_image(mask, size=(height, width), device=content.device)
+    except ImageError as error:
+        raise ImageError(f"the mask of style {name}: {error}") from error
+    region = loaded.mean(dim=1, keepdim=True)
+    if not region.any():
+        raise ValueError(f"the mask of style {name} is 0 everywhere; expected a region of it.")
+    return region
