@@ -152,3 +152,51 @@ def test_reference_documents(name):
     short = name.partition(".")[2]
     place = rf"nst_teach\.(?:{re.escape(name)}|{short})"
     assert re.search(rf"^\.\. auto\w+:: {place}(?:\(|$)", page, flags=re.M)
+
+
+# Symbols keep one meaning
+
+
+def notation() -> list[dict[str, str]]:
+    """The rows of the notation page's tables that name symbols, by the columns' titles."""
+    text = (ROOT / "book" / "notation.md").read_text(encoding="utf-8")
+    rows = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, flags=re.M):
+        lines = [re.split(r"\s*\|\s*", line)[1:-1] for line in table.splitlines()]
+        titles, _, *cells = lines
+        rows += [dict(zip(titles, cell, strict=True)) for cell in cells if "symbol" in titles]
+    return rows
+
+
+def symbols(row: dict[str, str]) -> list[str]:
+    """What stands in a row, without the index of the layer: `$w_l$` is `w`, `$d, t$` is two."""
+    inside = "".join(re.findall(r"\$([^$]+)\$", row["symbol"]))
+    names = re.split(r",\s+(?![^(]*\))", inside)
+    return [re.sub(r"[_^]l\b", "", name).replace(" ", "") for name in names]
+
+
+def everywhere() -> list[str]:
+    return [name for row in notation() if "chapter" not in row for name in symbols(row)]
+
+
+def test_notation_is_read():
+    """The tests below would pass on an empty list."""
+    assert {"x", "F", "G", "w", r"w_{\mathrm{TV}}", r"\mathcalL"} <= set(everywhere())
+    assert ["k(f,s)"] in [symbols(row) for row in notation()]
+    assert sum("chapter" in row for row in notation()) > 20
+
+
+def test_a_symbol_has_one_meaning():
+    assert len(everywhere()) == len(set(everywhere()))
+
+
+def test_a_chapters_own_letters_take_no_symbol_away():
+    own = [
+        (chapter, name)
+        for row in notation()
+        if "chapter" in row
+        for chapter in row["chapter"].split(", ")
+        for name in symbols(row)
+    ]
+    assert len(own) == len(set(own))
+    assert not {name for _, name in own} & set(everywhere())
