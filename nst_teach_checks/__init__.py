@@ -4,8 +4,8 @@
 
     ex03.content_loss(my_function)
 
-A check calls your function on fresh random inputs. It says what it saw, gives a hint, and names
-the section to reread. It never gives the answer away. `report()` shows where you stand.
+A check calls your function on fresh random inputs. It tells you what it saw, gives a hint and names
+the section to reread, but never gives the answer away. `report()` shows where you stand.
 """
 
 from importlib import import_module

@@ -149,8 +149,8 @@ class Answer:
         """What the student's function returns; ends the examination where it misbehaves."""
         if not callable(self.value):
             self.reject(
-                "not-a-function", f"you handed in {_values.describe(self.value)}",
-                "Hand in the function itself, without brackets behind its name.",
+                "not-a-function", f"you passed {_values.describe(self.value)}",
+                "Pass the function itself, without parentheses after its name.",
             )  # fmt: skip
         before = _values.copied(inputs)
         output = self.guarded(lambda: self.value(*inputs))
@@ -158,9 +158,9 @@ class Answer:
         if changes := _values.changes(self.value, before, inputs):
             self.reject(
                 "changed-input", "; ".join(changes),
-                "Your caller still needs it as it was: work on something of your own. Methods "
-                "whose names end in _ change what they are called on; so do +=, -= and "
-                "assignments into it.",
+                "The caller still needs its inputs as they were: work on a copy. Methods whose "
+                "names end in _ change the tensor that they are called on, and so do +=, -= and "
+                "assignments to its elements.",
             )  # fmt: skip
         return output
 
@@ -187,7 +187,8 @@ class Answer:
         except _guard.TooSlow:
             self.reject(
                 "too-slow", f"your function was stopped after {_guard.DEADLINE:g} seconds",
-                "The inputs are tiny: it should be done in no time. Does every loop end?",
+                "The inputs are tiny, so your function should finish almost at once. Does every "
+                "loop end?",
             )  # fmt: skip
 
     def compare(
@@ -196,7 +197,7 @@ class Answer:
         cases: Iterable[Case],
         *,
         mistakes: Sequence[Mistake] = (),
-        otherwise: str = "Try it on an input for which you know the answer.",
+        otherwise: str = "Try an input for which you know the answer.",
         rtol: float = RTOL,
         atol: float = ATOL,
     ) -> list[Any]:
@@ -236,8 +237,8 @@ class Answer:
     ) -> None:
         """The gradient must flow from the output to input number `wrt`, and be the right one."""
         hint = (
-            "Stay with tensors from input to output: .item(), .detach(), .data, .numpy(), "
-            "torch.no_grad() and torch.tensor(…) all cut the gradient off."
+            "Use tensors all the way from input to output: .item(), .detach(), .data, .numpy(), "
+            "torch.no_grad() and torch.tensor(…) all cut off the gradient."
         )
 
         def gradient(function: Callable[..., Any]) -> Tensor | None:
@@ -257,7 +258,7 @@ class Answer:
         if not _values.alike(found, expected, rtol=RTOL, atol=ATOL):
             known = _known(mistakes, [case], [found], functools.partial(_values.alike,
                            rtol=RTOL, atol=ATOL))  # fmt: skip
-            seen = "the values are right, their gradient is not: "
+            seen = "the values are right, but their gradient is not: "
             name, text = (known.name, known.hint) if known else ("wrong-gradient", hint)
             self.reject(name, seen + _values.difference(found, expected), text)
 
@@ -270,9 +271,9 @@ class Answer:
         wrong_place = isinstance(outcome, Tensor) and outcome.device.type != device
         if wrong_error or wrong_place:
             self.reject(
-                "wrong-device", "it fails on a picture that is on another device than the CPU",
-                "A tensor that you make yourself is on the CPU. Make it where the input is, for "
-                "instance with image.new_tensor(…) or device=image.device.",
+                "wrong-device", "it fails on an image on another device than the CPU",
+                "A tensor that you create is on the CPU unless you say otherwise. Create it where "
+                "the input is, for instance with image.new_tensor(…) or device=image.device.",
             )  # fmt: skip
 
     def _must_be_an_output(self, output: Any, inputs: Case) -> None:
@@ -281,12 +282,13 @@ class Answer:
         if output is None:
             self.reject(
                 "returns-nothing", "your function returned None",
-                "Does it end in a return statement, on every way through it?",
+                "Does every path through it end with a return statement?",
             )  # fmt: skip
         if _values.is_huge(output, inputs):
             self.reject(
                 "too-large", f"your function returned {_values.describe(output)}",
-                "That is far more than the input holds. Compare the shapes on paper, step by step.",
+                "That is far more than the input contains. Work out the shapes on paper, step by "
+                "step.",
             )  # fmt: skip
 
     def _explain_error(self, raised: _guard.Raised) -> None:
@@ -314,9 +316,9 @@ class Answer:
                 )  # fmt: skip
             if _values.dtype(one) != _values.dtype(other):
                 self.reject(
-                    "wrong-dtype", f"the values are right, their type is {_values.dtype(one)}; "
-                    f"expected {_values.dtype(other)}",
-                    "Which step changes the type? Print .dtype after each. The right one is that "
+                    "wrong-dtype", "the values are right, but their type is "
+                                   f"{_values.dtype(one)}; expected {_values.dtype(other)}",
+                    "Which step changes the type? Print .dtype after each. The right type is that "
                     "of the input, or the one that the task asks for.",
                 )  # fmt: skip
 
@@ -326,8 +328,8 @@ def _wrong_factor(factor: float | None) -> Mistake | None:
     if factor is None:
         return None
     hint = (
-        f"On all inputs, yours is {factor:.4g} times what it should be, and nothing else is wrong. "
-        "Which number in your formula makes that factor?"
+        f"On all inputs your result is {factor:.4g} times what it should be, and nothing else is "
+        "wrong. Which number in your formula accounts for this factor?"
     )
     return Mistake("wrong-factor", lambda *_: None, hint)
 

@@ -1,4 +1,4 @@
-"""Errors that students meet, and what each is trying to say."""
+"""Errors that students meet, and what each of them means."""
 
 from __future__ import annotations
 
@@ -10,126 +10,131 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"leaf Variable that requires grad is being used in an in-place",
         "in-place-on-leaf",
-        "The optimiser watches this very tensor. Change it only inside torch.no_grad().",
+        "This tensor is a leaf that requires a gradient. It may be changed in place only inside "
+        "torch.no_grad().",
     ),
     (
         r"modified by an inplace operation",
         "in-place",
-        "A tensor that the way back needs was overwritten. Which operation works in place?",
+        "A tensor that the backward pass needs was overwritten. Which operation works in place?",
     ),
     (
         r"can't optimize a non-leaf Tensor",
         "not-a-leaf",
-        "An optimiser can move only a tensor that no operation has made. Which of your lines "
-        "computes on the picture after requires_grad was switched on?",
+        "An optimiser accepts only leaf tensors, which are not the result of an operation. Which "
+        "of your lines computes with the image after requires_grad was switched on?",
     ),
     (
         r"does not require grad and does not have a grad_fn",
         "gradient-cut",
-        "No way leads back from the loss to a tensor that wants a gradient. Was it switched on for "
-        "the picture, and is the way cut by .detach(), .item() or no_grad()?",
+        "The loss is not connected with any tensor that requires a gradient. Does the image "
+        "require one, and is the graph cut by .detach(), .item() or no_grad()?",
     ),
     (
         r"backward through the graph a second time",
         "backward-twice",
-        "backward() uses a graph up. What is computed outside the loop that should be inside, or "
-        "was never detached?",
+        "backward() frees the graph, so each graph can be used once. What do you compute outside "
+        "the loop that belongs inside, or should have been detached?",
     ),
     (
         r"grad can be implicitly created only for scalar",
         "not-a-scalar",
-        "backward() starts at one number. Which step should make one number of many?",
+        "backward() starts from a single number. Which step should turn many numbers into one?",
     ),
     (
         r"Can't call numpy\(\) on Tensor that requires grad",
         "numpy-with-gradient",
-        "NumPy knows no gradients, so torch asks you to say that you need none here. Which method "
-        "takes a tensor out of the graph?",
+        "NumPy does not support gradients, so torch asks you to give them up explicitly. Which "
+        "method takes a tensor out of the graph?",
     ),
     (
         r"same device|device type|on device",
         "wrong-device",
-        "Two tensors are in different places. Make yours where the input is.",
+        "Two tensors are on different devices. Create yours on the device of the input.",
     ),
     (
         r"must match the size|shapes cannot be multiplied|Expected size for|broadcast"
         r"|is invalid for input of size|view size is not compatible",
         "shapes-do-not-fit",
-        "Print the .shape of each tensor in this line. Which axis should stand where? A vector of "
-        "three numbers is lined up with the last axis.",
+        "Print the .shape of each tensor in this line. Which axis should be where? Broadcasting "
+        "matches the axes from the last one, so a vector of three numbers is matched with the "
+        "last axis.",
     ),
     (
         r"to have \d+ channels",
         "wrong-channels",
-        "A layer reads another number of channels than it was handed. What should go into it: the "
-        "picture, or what the layer before it has made?",
+        "A layer received a tensor with the wrong number of channels. What should its input be: "
+        "the image, or the output of the layer before it?",
     ),
     (
         r"values to unpack",
         "wrong-number-of-axes",
-        "The tensor has more axes than you have names for, or fewer. Print its .shape.",
+        "The number of names on the left does not match the number of values on the right. If it "
+        "is the shape of a tensor, print it.",
     ),
     (
         r"Boolean value of Tensor",
         "many-answers",
-        "Comparing two tensors gives an answer for each number. You want a single one: are all of "
-        "them equal?",
+        "Comparing two tensors gives one answer for each element. You need a single one: are all "
+        "of them equal?",
     ),
     (
         r"1D tensors expected",
         "not-a-vector",
-        "This operation takes vectors only. A scalar product of two pictures has a part for each "
-        "of their values.",
+        "This operation accepts only vectors. For images, how do you compute an inner product "
+        "over all elements?",
     ),
     (
         r"same dtype|expected .*scalar type|found dtype|Cannot cast ufunc|result type .* can't be",
         "types-do-not-fit",
-        "Two types do not go together. Print the .dtype of each tensor in this line; convert the "
+        "Two types do not match. Print the .dtype of each tensor in this line, and convert the "
         "one that should change.",
     ),
     (
         r"step\(\) missing 1 required positional argument: 'closure'",
         "step-without-closure",
-        "This optimiser asks for the loss whenever it likes. Whom should it ask?",
+        "This optimiser evaluates the loss several times in one step. Which function does it need "
+        "for that?",
     ),
     (
         r"float\(\) argument must be .*'NoneType'",
         "loss-not-returned",
-        "Somebody asked for a loss and was handed None. Which function of yours ends without "
-        "saying what it found?",
+        "A loss was expected, but the value is None. Which of your functions has no return "
+        "statement?",
     ),
     (
         r"cannot unpack non-iterable",
         "nothing-to-unpack",
-        "One thing was handed over where several were expected. Was a function called on the spot, "
-        "where the call should only have been written down for later?",
+        "A single value was found where several were expected. Did you call a function at once, "
+        "where the call should only have been recorded for later?",
     ),
     (
         r"positional argument|unexpected keyword argument",
         "wrong-call",
-        "A function in this line gets too few inputs, or too many. What does it ask for?",
+        "A function in this line receives too few or too many arguments, or one that it does not "
+        "have. What does its signature say?",
     ),
     (
         r"'dict' object has no attribute|unsupported operand .*'dict'",
         "whole-dictionary",
-        "You have a whole dictionary in hand. Which entry of it do you want?",
+        "You have a whole dictionary here. Which of its entries do you need?",
     ),
     (
         r"'str' object has no attribute|unsupported operand .*'str'",
         "names-for-values",
-        "You have a text in hand where you want a number or a tensor. A loop over a dictionary "
-        "gives its names: what stands behind each?",
+        "You have a string where you need a number or a tensor. A loop over a dictionary runs "
+        "over its keys: how do you get the values?",
     ),
     (
         r"should be an iterable of Tensors",
         "not-a-list",
-        "An optimiser takes a list of tensors, even for a single one.",
+        "An optimiser expects a list of tensors, even for a single one.",
     ),
     (
         r"step must be greater than zero",
         "negative-step",
-        "A tensor cannot be read backwards with ::-1, as an array can. Which method turns an axis "
-        "round?",
+        "A tensor does not support slices with a negative step such as ::-1, unlike an array. "
+        "Which method reverses an axis?",
     ),
     (
         r"maximum recursion depth",
@@ -139,15 +144,18 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"out of memory|can't allocate|alloc_cpu|Unable to allocate",
         "too-large",
-        "Something grows far beyond the input. Compare the shapes on paper, step by step.",
+        "A tensor grows far beyond the size of the input. Work out the shapes on paper, step by "
+        "step.",
     ),
 )
 """What the message says, the name of the mistake, and a hint."""
 
-SIGNATURE = "Keep the function's first line as the task gives it: the check calls it so."
-UNDEFINED = "Python does not know this name. Is it spelt right, imported, defined above?"
-MISSING = "A dictionary has no entry of this name. Which names does it have? Print them."
-READ_IT = "Read the last line of the message first, then the line of code that it names."
+SIGNATURE = (
+    "Keep the first line of the function as given in the task, because the check calls it that way."
+)
+UNDEFINED = "Python does not know this name. Is it spelt correctly, imported, and defined above?"
+MISSING = "The dictionary has no entry with this name. Print its keys."
+READ_IT = "Read the last line of the message first, then the line of code that it refers to."
 
 
 def hint_for(raised: Raised) -> tuple[str, str]:

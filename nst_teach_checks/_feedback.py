@@ -117,9 +117,9 @@ class Feedback:
     def _rows(self) -> list[tuple[str, str]]:
         rows = [("Your function printed", self.printed.rstrip())]
         if self.status == "rejected":
-            again = f"add seed={self.seed} to the call"
-            rows = [("Seen", self.seen), ("Hint", self.hint), *rows]
-            rows += [(REREAD, str(self.reread or "")), ("To get the same numbers again", again)]
+            again = f"add seed={self.seed} to the call of the check"
+            rows = [("What the check saw", self.seen), ("Hint", self.hint), *rows]
+            rows += [(REREAD, str(self.reread or "")), ("To repeat it with the same inputs", again)]
         return [(name, text) for name, text in rows if text]
 
 

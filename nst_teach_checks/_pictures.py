@@ -1,4 +1,4 @@
-"""What a task should give, drawn beside what the student's function gives."""
+"""The expected image, drawn beside the one that the student's function makes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 PATIENCE = 120.0
 """Seconds for the student's function: here its inputs are real pictures."""
 
-EMPTY = "yours comes here"
+EMPTY = "yours appears here"
 
 
 def beside(expected: Tensor, make: Callable[[], Any] | None = None) -> Figure:
-    """The expected picture, and beside it yours as soon as there is one.
+    """The expected image, and beside it yours as soon as there is one.
 
     Args:
         expected: `(1, 3, H, W)`, RGB in [0, 1].
-        make: makes your picture, such as `lambda: my_function(photo)`; a place is left empty for
+        make: makes your image, such as `lambda: my_function(photo)`; a place is left empty for
             one that is not written yet or does not run.
     """
     from nst_teach import plots

@@ -56,9 +56,9 @@ def _change(before: Any, after: Any) -> str:
     if one is None or other is None:
         return ""
     if one.shape != other.shape or not _same_numbers(one, other):
-        return "holds other numbers than before the call"
+        return "has other values than before the call"
     if getattr(before, "requires_grad", None) != getattr(after, "requires_grad", None):
-        return f"has requires_grad = {after.requires_grad} after the call, and had not before"
+        return f"has requires_grad = {after.requires_grad} after the call, unlike before"
     return ""
 
 
@@ -70,7 +70,7 @@ def _same_numbers(one: Tensor, other: Tensor) -> bool:
 def _change_of_parts(before: Any, after: Any) -> str:
     one, other = flat(before), flat(after)
     if len(one) != len(other):
-        return "holds more or fewer parts than before the call"
+        return "has more or fewer parts than before the call"
     told = (_change(*pair) for pair in zip(one, other, strict=True))
     return next((change for change in told if change), "")
 
@@ -229,9 +229,12 @@ def common_factor(givens: Sequence[Any], expecteds: Sequence[Any]) -> float | No
     return factor if fits and abs(factor) > 1e-6 else None
 
 
-TYPE_HINT = "The task asks for another kind of thing. Which step turns the one into the other?"
-SHAPE_HINT = "Print the .shape after each step. Where does it stop being what you expected?"
-FINITE_HINT = "Look for a division by zero, a root or a logarithm of a negative number."
+TYPE_HINT = "The task asks for another type of result. Which step would convert yours?"
+SHAPE_HINT = "Print the .shape after each step. Where is it no longer what you expected?"
+FINITE_HINT = (
+    "Look for a division by zero, a root of a negative number, or a logarithm of a number that is "
+    "not positive."
+)
 
 
 def kind_of_difference(given: Any, expected: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Checks of exercise 1: pictures as tensors, and the conventions of networks."""
+"""Checks of exercise 1: images as tensors, and the conventions of networks."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def _reshaped(pixels: np.ndarray) -> Tensor:
 
 
 RESHAPED = (
-    "The shape is right, and the picture is woven cloth: show it. Numbers were dealt out anew "
-    "where axes should have changed places."
+    "The shape is right, but show the result: the image is scrambled. Reshaping keeps the numbers "
+    "in their old order and only regroups them. Which operation exchanges axes instead?"
 )
 
 TO_TENSOR = (
@@ -56,32 +56,34 @@ TO_TENSOR = (
     Mistake(
         "minus-one-to-one",
         lambda pixels: _permuted(pixels) / 127.5 - 1,
-        "Which value has black in your tensor? In this course it is 0.",
+        "Which value stands for black in your tensor? In this course it is 0.",
     ),
     Mistake(
         "divided-as-bytes",
         lambda pixels: _permuted(pixels) // 255,
-        "Only black and white are left. Whole numbers divided with // stay whole.",
+        "Nearly everything has become 0. The operator // rounds down to a whole number.",
     ),
     Mistake(
         "no-batch",
         lambda pixels: _permuted(pixels)[0] / 255,
-        "One axis is missing: networks take several pictures at once, even when it is one.",
+        "One axis is missing. Networks expect a batch, even if it holds a single image.",
     ),
     Mistake(
         "channels-last",
         lambda pixels: _tensor(pixels)[None] / 255,
-        "Where does your tensor keep the colours? PyTorch wants them before rows and columns.",
+        "Which axis of your tensor holds the colours? PyTorch expects them before rows and "
+        "columns.",
     ),
     Mistake(
         "rows-and-columns-swapped",
         lambda pixels: _permuted(pixels).mT / 255,
-        "The cat lies on its side. Which axis of the array are the rows, and where do they go?",
+        "The image is transposed: rows have become columns. Which axis of the array holds the "
+        "rows, and where should it end up?",
     ),
     Mistake(
         "bgr",
         lambda pixels: _permuted(pixels).flip(1) / 255,
-        "Red and blue have changed places. This picture is RGB already.",
+        "Red and blue have been exchanged. These pixels are RGB already.",
     ),
 )
 
@@ -92,11 +94,12 @@ def to_tensor(answer: Answer) -> None:
     cases = [(answer.inputs.pixels(),) for _ in range(2)]
     answer.compare(
         load_image, cases, mistakes=TO_TENSOR,
-        otherwise="Follow one pixel: where is its red in the array, and where in your tensor?",
+        otherwise="Follow one pixel: where is its red value in the array, and where is it in your "
+        "tensor?",
     )  # fmt: skip
 
 
-# 2 And back
+# 2 Back to bytes
 
 
 def _scaled(image: Tensor) -> Tensor:
@@ -112,15 +115,15 @@ def _picture_axes(image: Tensor) -> Tensor:
 
 
 OVERFLOW = (
-    "Some pixels are dark where they should be white, or the other way round. What does a byte do "
-    "with 256, and what with −1?"
+    "Some pixels are dark that should be white, or the other way round. What happens to 256, and "
+    "to −1, when it is converted to a byte?"
 )
 
 TO_PIXELS = (
     Mistake(
         "cut-not-rounded",
         lambda image: _picture_axes(_scaled(image).byte()),
-        "Many values are one too small. What does the conversion to bytes do with 137.99?",
+        "Many values are one too small. What does the conversion to bytes make of 137.99?",
     ),
     Mistake("not-clamped", lambda image: _picture_axes(_wrapped(image)), OVERFLOW),
     Mistake(
@@ -131,32 +134,34 @@ TO_PIXELS = (
     Mistake(
         "not-scaled",
         lambda image: _picture_axes(image.detach().clamp(0, 1).round()),
-        "Nearly everything is black. Which number is white in bytes?",
+        "Nearly everything is black. Which number stands for white in bytes?",
     ),
     Mistake(
         "not-scaled",
         lambda image: _picture_axes(image.detach().clamp(0, 1).floor()),
-        "Nearly everything is black. Which number is white in bytes?",
+        "Nearly everything is black. Which number stands for white in bytes?",
     ),
     Mistake(
         "not-bytes",
         lambda image: _picture_axes(_scaled(image)),
-        "The values have decimals. A file holds whole numbers.",
+        "Your values have decimals. A file stores whole numbers.",
     ),
     Mistake(
         "channels-first",
         lambda image: _scaled(image).round()[0],
-        "Image files keep the three colours of a pixel together.",
+        "An image file stores the three colours of a pixel next to each other. Which axis should "
+        "come last?",
     ),
     Mistake(
         "batch-kept",
         lambda image: _picture_axes(_scaled(image).round())[None],
-        "A file holds one picture, not a batch of one.",
+        "A file holds a single image, so the axis of the batch has to go.",
     ),
     Mistake(
         "rows-and-columns-swapped",
         lambda image: _picture_axes(_scaled(image).round()).transpose(0, 1),
-        "The cat lies on its side. Which axis of the tensor are the rows, and where do they go?",
+        "The image is transposed: rows have become columns. Which axis of the tensor holds the "
+        "rows, and where should it end up?",
     ),
     Mistake(
         "reshaped",
@@ -166,18 +171,18 @@ TO_PIXELS = (
 )
 
 
-@task("And back", points=1, reread=(CHAPTER, "From bytes to numbers, and back"))
+@task("Back to bytes", points=1, reread=(CHAPTER, "From bytes to numbers, and back"))
 def to_pixels(answer: Answer) -> None:
     """`to_pixels(image)`: `(1, 3, H, W)`, not quite in [0, 1], to bytes `(H, W, 3)`."""
     pictures = [answer.inputs.picture() * (1 + 2 * BEYOND) - BEYOND for _ in range(2)]
     cases = [(pictures[0],), (pictures[1].requires_grad_(),)]  # as an optimiser would have it
     answer.compare(
         lambda image: np.asarray(to_pil(image)), cases, mistakes=TO_PIXELS,
-        otherwise="Follow one value, such as 0.3: what becomes of it at each step?",
+        otherwise="Follow one value, such as 0.3: what does each of your steps turn it into?",
     )  # fmt: skip
 
 
-# 3 What Caffe's networks are fed
+# 3 The input of a Caffe network
 
 
 def _mean(convention: str, image: Tensor) -> Tensor:
@@ -192,12 +197,14 @@ def _bgr_bytes(image: Tensor) -> Tensor:
     return image.flip(1) * 255
 
 
-NOT_BGR = "Feed it a pure red picture. Which of the three channels should be the large one?"
+NOT_BGR = "Convert a pure red image. Which of the three output channels should be the large one?"
 ORDER_OF_MEANS = (
-    "Each mean belongs to a colour. After your change of order, which colour stands first, and "
-    "which mean is taken from it?"
+    "Each mean belongs to one colour. Once you have reversed the channels, which colour comes "
+    "first, and which mean do you subtract from it?"
 )
-NOT_255 = "Caffe's networks saw white as a number far above 1, and the means are in the same units."
+NOT_255 = (
+    "On the scale of a Caffe network white is far above 1, and the means are on the same scale."
+)
 
 CAFFE = (
     Mistake("not-bgr", lambda x: x * 255 - _mean("caffe", x).flip(1), NOT_BGR),
@@ -209,46 +216,48 @@ CAFFE = (
     ),
     Mistake(
         "mean-not-subtracted", _bgr_bytes,
-        "What is the mean of each of your channels, over a photograph? It should be near zero.",
+        "Compute the mean of each of your channels over a photograph. In this convention it "
+        "should be near zero.",
     ),
     Mistake(
         "mean-added",
         lambda x: _bgr_bytes(x) + _mean("caffe", x),
-        "What does black become? It should end up far below zero.",
+        "What does black turn into? It should end up far below zero.",
     ),
     Mistake("range-not-255", lambda x: x.flip(1) - _mean("caffe", x), NOT_255),
     Mistake("range-not-255", lambda x: x.flip(1) - _mean("caffe", x) / 255, NOT_255),
     Mistake(
         "mirrored",
         lambda x: x.flip(-1) * 255 - _mean("caffe", x),
-        "Left and right have changed places. Which axis of (B, 3, H, W) holds the colours?",
+        "Left and right have been exchanged. Which axis of (B, 3, H, W) holds the colours?",
     ),
     Mistake(
         "upside-down",
         lambda x: x.flip(2) * 255 - _mean("caffe", x),
-        "The picture stands on its head. Which axis of (B, 3, H, W) holds the colours?",
+        "The image is upside down. Which axis of (B, 3, H, W) holds the colours?",
     ),
     Mistake(
         "divided-by-std",
         lambda x: (_bgr_bytes(x) - _mean("caffe", x)) / _std("torchvision", x).flip(1) / 255,
-        "That step belongs to another convention. Caffe's numbers keep their size.",
+        "Dividing by a standard deviation belongs to another convention. Caffe leaves the scale "
+        "alone.",
     ),
     Mistake(
         "another-convention",
         lambda x: preprocess(x, "torchvision"),
-        "That is what PyTorch's networks are fed. Look at the line for Caffe.",
+        "That is the torchvision convention. Look at the row for caffe in the recap.",
     ),
 )  # fmt: skip
 
 
-@task("What Caffe's networks are fed", points=2,
+@task("The input of a Caffe network", points=2,
       reread=(CHAPTER, "What a network wants to be fed"))  # fmt: skip
 def caffe_input(answer: Answer) -> None:
     """`caffe_input(image)`: `(B, 3, H, W)`, RGB in [0, 1], to BGR in 0..255 without its mean."""
     cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in _KINDS]
     answer.compare(
         lambda x: preprocess(x, "caffe"), cases, mistakes=CAFFE,
-        otherwise="Feed it a black picture, then a pure red one. What should come out?",
+        otherwise="Convert a black image, then a pure red one. What should come out?",
     )  # fmt: skip
     answer.gradients(lambda x: preprocess(x, "caffe"), cases[0])
     answer.on_another_device(*cases[0])
@@ -257,7 +266,7 @@ def caffe_input(answer: Answer) -> None:
 _KINDS = ((1, torch.float32), (2, torch.float32), (1, torch.float64))
 """A single picture, a batch, and double precision."""
 
-# 4 The way back from torchvision
+# 4 Undo the torchvision convention
 
 
 def _undone(fed: Tensor) -> Tensor:
@@ -265,8 +274,8 @@ def _undone(fed: Tensor) -> Tensor:
 
 
 ONE_STEP_MISSING = (
-    "The convention has two steps, and your inverse undoes one of them. Undo your result's "
-    "neighbour by hand: what becomes of black?"
+    "The convention consists of two steps, and you undo only one of them. Work out by hand what it "
+    "makes of black, and what your function makes of that."
 )
 
 UNDO = (
@@ -275,56 +284,58 @@ UNDO = (
     Mistake(
         "order-not-reversed",
         lambda y: (y + _mean("torchvision", y)) * _std("torchvision", y),
-        "Socks, then shoes. In which order do they come off?",
+        "You put on socks first, then shoes. In which order do they come off?",
     ),
     Mistake(
         "applied-again",
         lambda y: preprocess(y, "torchvision"),
-        "That goes forward once more. What undoes a subtraction, and what a division?",
+        "You apply the convention a second time. What undoes a subtraction, and what undoes a "
+        "division?",
     ),
     Mistake(
         "divided-by-std",
         lambda y: y / _std("torchvision", y) + _mean("torchvision", y),
-        "On the way in there was a division. What undoes it?",
+        "The convention divides. What undoes a division?",
     ),
     Mistake(
         "mean-subtracted",
         lambda y: y * _std("torchvision", y) - _mean("torchvision", y),
-        "On the way in there was a subtraction. What undoes it?",
+        "The convention subtracts. What undoes a subtraction?",
     ),
     Mistake(
         "clamped",
         lambda y: _undone(y).clamp(0, 1),
-        "An exact inverse loses nothing, not even what lies a little outside [0, 1]. Clip where "
-        "you show or save a picture, not here.",
+        "An exact inverse loses nothing, not even values a little outside [0, 1]. Clip where you "
+        "show or save an image, not here.",
     ),
     Mistake(
         "bgr",
         lambda y: _undone(y).flip(1),
-        "Red and blue have changed places. Does this convention change their order at all?",
+        "Red and blue have been exchanged. Does this convention reorder the channels at all?",
     ),
     Mistake(
         "another-convention",
         lambda y: deprocess(y, "caffe"),
-        "Those are Caffe's numbers. The task names another convention.",
+        "Those are the constants of Caffe. The task asks for another convention.",
     ),
 )
 
 
-@task("The way back from torchvision", points=2, reread=(CHAPTER, "The exact inverse"))
+@task("Undo the torchvision convention", points=2, reread=(CHAPTER, "The exact inverse"))
 def undo_torchvision(answer: Answer) -> None:
-    """`undo_torchvision(fed)`: what a network of torchvision's was fed, back to RGB in [0, 1]."""
+    """`undo_torchvision(fed)`: the input of a torchvision network, back to RGB in [0, 1]."""
     pictures = [answer.inputs.picture(batch, dtype) for batch, dtype in _KINDS]
     cases = [(preprocess(x * (1 + 2 * BEYOND) - BEYOND, "torchvision"),) for x in pictures]
     answer.compare(
         _undone, cases, mistakes=UNDO,
-        otherwise="Write the way in as a formula for one number, then solve it for x.",
+        otherwise="Write the convention as a formula y = … for a single number x, then solve it "
+                  "for x.",
     )  # fmt: skip
     answer.gradients(_undone, cases[0])
     answer.on_another_device(*cases[0])
 
 
-# 5 A stranger's tensor
+# 5 An unlabelled tensor
 
 
 def _disguised(picture: Tensor, name: str) -> Tensor:
@@ -362,32 +373,32 @@ def _signed_by_minimum(x: Tensor) -> str:
 STRANGER = (
     Mistake(
         "bytes-taken-for-caffe", _by_size("caffe"),
-        "Two conventions have large numbers. Which of them has none below zero?",
+        "Two of the conventions have large numbers. Which of the two has none below zero?",
     ),
     Mistake(
         "caffe-taken-for-bytes", _by_size("bytes"),
-        "Two conventions have large numbers. Can plain bytes be negative?",
+        "Two of the conventions have large numbers. Can plain bytes be negative?",
     ),
     Mistake(
         "torchvision-taken-for-raw", lambda x: _true_name(x, {"torchvision": "raw"}),
-        "Two conventions have small numbers. What happens to black in each?",
+        "Two of the conventions have small numbers. What does each turn black into?",
     ),
     Mistake(
         "caffe-taken-for-torchvision", _signed_by_minimum,
-        "Two conventions go below zero. How far does each?",
+        "Two of the conventions go below zero. How far does each of them go?",
     ),
     Mistake(
         "maximum-only", _by_maximum,
-        "A dark photograph has no white in it, and your rule calls it something else. What does a "
-        "dark picture keep? Every photograph here has some black.",
+        "A dark photograph contains no white, so its largest value misleads you. What do all the "
+        "photographs here contain?",
     ),
     Mistake(
         "minimum-only", _by_minimum,
-        "The smallest number does not tell 0..1 from 0..255.",
+        "The smallest value alone cannot distinguish 0 to 1 from 0 to 255.",
     ),
     Mistake(
         "always-the-same", lambda x: "raw",
-        "Your function gives one answer whatever it is shown.",
+        "Your function gives the same answer for every tensor.",
     ),
 )  # fmt: skip
 
@@ -403,7 +414,7 @@ def _true_name(x: Tensor, mistaken: dict[str, str]) -> str:
     return mistaken.get(name, name)
 
 
-@task("A stranger's tensor", points=3, reread=(CHAPTER, "A guard"))
+@task("An unlabelled tensor", points=3, reread=(CHAPTER, "A guard"))
 def convention_of(answer: Answer) -> None:
     """`convention_of(stranger)`: the name of the convention, one of `NAMES`."""
     pictures = [_with_black(answer.inputs.picture(), light) for light in (1.0, DIM)]
@@ -413,13 +424,13 @@ def convention_of(answer: Answer) -> None:
         if said not in NAMES:
             answer.reject(
                 "not-a-name", f"your function returned {said!r:.40}",
-                f"It should return one of {', '.join(map(repr, NAMES))}, spelt like this.",
+                f"It should return one of {', '.join(map(repr, NAMES))}, spelt exactly like this.",
             )  # fmt: skip
     answer.compare(
         lambda x: next(name for name, known in pairs if torch.equal(x, known)),
         [(stranger,) for _, stranger in pairs], mistakes=STRANGER,
-        otherwise="Print the smallest and the largest value of one photograph in all four, bright "
-        "and dark.",
+        otherwise="Print the smallest and the largest value of one photograph in all four "
+                  "conventions, once bright and once dark.",
     )  # fmt: skip
 
 

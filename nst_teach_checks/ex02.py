@@ -1,4 +1,4 @@
-"""Checks of exercise 2: cut a network, change its pooling, look inside, and trust no tensor."""
+"""Checks of exercise 2: truncate a network, change its pooling, capture and identify layers."""
 
 from __future__ import annotations
 
@@ -78,14 +78,15 @@ def _leaves_it_alone(answer: Answer, stack: nn.Sequential, *inputs: Any) -> Any:
     output = answer(stack, *inputs)
     if _hooks(stack) != before[-1]:
         answer.reject(
-            "hooks-left", "after the call, hooks are still on the caller's network",
-            "They run again with every call, and keep your tensors alive. Take them off.",
+            "hooks-left", "after the call, hooks are still attached to the caller's network",
+            "They run on every later call and keep your tensors in memory. Remove them before you "
+            "return.",
         )  # fmt: skip
     if _portrait(stack) != before:
         answer.reject(
-            "changed-network", "after the call, the caller's network is another one",
-            "Somebody else uses this network. Work on modules of your own, or leave them as they "
-            "are.",
+            "changed-network", "after the call, the caller's network has changed",
+            "Other code uses this network. Build your result from new modules, or leave the "
+            "existing ones as they are.",
         )  # fmt: skip
     return output
 
@@ -94,8 +95,8 @@ def _must_be_a_network(answer: Answer, part: Any) -> None:
     if not isinstance(part, nn.Module):
         answer.reject(
             "not-a-network", f"your function returned a {type(part).__name__}",
-            "Your caller wants to call the result with a picture. What holds modules and calls one "
-            "after the other?",
+            "The caller will call the result with an image. Which class of torch.nn holds modules "
+            "and applies one after the other?",
         )  # fmt: skip
 
 
@@ -113,7 +114,10 @@ def _cut(stack: nn.Sequential, names: Layers, layer: str, x: Tensor, *, more: in
     return features
 
 
-ENDS = "Print your part and the name of its last module. Where does a slice stop?"
+ENDS = (
+    "Print your part of the network and the name of its last module. Does a Python slice include "
+    "its end?"
+)
 
 TRUNCATE = (
     Mistake("one-short", lambda *case: _cut(*case, more=-1), ENDS),
@@ -121,12 +125,13 @@ TRUNCATE = (
     Mistake(
         "not-cut",
         lambda stack, names, layer, x: stack(x),
-        "That is all of it. Ask for another layer: is the result another one?",
+        "That is the whole network. Ask for two different layers: do you get two different "
+        "results?",
     ),
 )
 
 
-@task("Cut off the rest", points=1, reread=(CHAPTER, "Cut off what you do not need"))
+@task("Truncate the network", points=1, reread=(CHAPTER, "Cut off what you do not need"))
 def truncate(answer: Answer) -> None:
     """`truncate(stack, names, layer)`: the part of the network that ends with this layer."""
     stack, names = _network(answer)
@@ -145,7 +150,8 @@ def _must_begin_alike(answer: Answer, part: nn.Module, stack: nn.Sequential) -> 
     begins = repr(modules[0]) if modules else "nothing"
     answer.reject(
         "wrong-end", f"your part begins with {begins}",
-        "A layer needs the picture as the layers before it have made it. Which end do you keep?",
+        "Each layer takes the output of the layers before it. Which end of the network has to "
+        "stay?",
     )  # fmt: skip
 
 
@@ -178,13 +184,14 @@ def _one_of_two(stack: nn.Sequential, x: Tensor, *, which: int) -> Tensor:
     return _exchanged(stack, x, lambda p: _average(p) if p is pools[which] else p)
 
 
-BOTH = "There are two pooling layers. Print your network and look at each."
-WINDOWS = "Print both networks side by side. Which window and which step has each pooling layer?"
+BOTH = "There are two pooling layers. Print your network and look at both."
+WINDOWS = "Print both networks. What are the window and the stride of each pooling layer?"
 
 AVERAGE = (
     Mistake(
         "still-max", lambda stack, x: stack(x),
-        "Your network answers as the old one does. Print it: which kind of pooling is in it?",
+        "Your network gives the same output as the old one. Print it: which kind of pooling does "
+        "it contain?",
     ),
     Mistake(
         "window-not-kept",
@@ -258,49 +265,50 @@ RECEPTIVE_FIELD = (
     Mistake(
         "distance-forgotten",
         lambda layers, layer: _field(layers, layer, pool=(2, 1)),
-        "Behind a pooling layer, how many pixels are two neighbours apart? How far does the next "
-        "window reach then?",
+        "After a pooling layer, how many pixels are two neighbouring positions apart? And how "
+        "many pixels does the next window reach beyond them?",
     ),
     Mistake(
         "distance-forgotten",
         lambda layers, layer: _field(layers, layer, pool=(1, 1)),
-        "Behind a pooling layer, how many pixels are two neighbours apart? How far does the next "
-        "window reach then?",
+        "After a pooling layer, how many pixels are two neighbouring positions apart? And how "
+        "many pixels does the next window reach beyond them?",
     ),
     Mistake(
         "pooling-window-forgotten",
         lambda layers, layer: _field(layers, layer, pool=(1, 2)),
-        "A pooling layer looks at a window itself. How much further does it see for that?",
+        "A pooling layer has a window of its own. By how much does that widen the receptive field?",
     ),
     Mistake(
         "distance-too-early",
         lambda layers, layer: _field(layers, layer, early=True),
-        "A pooling layer's own window lies on positions that stand as close as before. In which "
-        "order do you change your two numbers?",
+        "The window of a pooling layer covers positions of its input, which are still as close "
+        "together as before. In which order do you update your two numbers?",
     ),
     Mistake(
         "field-doubled", _doubled,
-        "A pooling layer pushes positions apart. It does not double what one of them has seen "
-        "already.",
+        "A pooling layer moves neighbouring positions further apart. It does not double the field "
+        "that a position has already.",
     ),
     Mistake(
         "relu-counted",
         lambda layers, layer: _field(layers, layer, relu=(3, 1)),
-        "How many neighbours does a ReLU look at?",
+        "How many of its neighbours does a ReLU look at?",
     ),
     Mistake(
         "layer-left-out", _before,
-        "Ask for conv1_1, the first layer. What should you get, and what do you?",
+        "Ask for conv1_1, the first layer. What should you get, and what do you get?",
     ),
     Mistake(
         "all-layers",
         lambda layers, layer: _field(layers, layers[-1]),
-        "Which layer was asked for? Ask for conv1_1, and see whether you get the same.",
+        "Which layer was asked for? Ask for conv1_1 and for a deeper layer: the results should "
+        "differ.",
     ),
     Mistake(
         "starts-at-zero",
         lambda layers, layer: _field(layers, layer, side=0),
-        "Before any layer, how many pixels does a pixel see?",
+        "Before the first layer, how many pixels does one pixel depend on?",
     ),
     Mistake(
         "area-for-side",
@@ -310,11 +318,14 @@ RECEPTIVE_FIELD = (
     Mistake(
         "radius-for-side",
         lambda layers, layer: _field(layers, layer) // 2,
-        "So far it sees to one side. The task asks for the whole square.",
+        "That is how far it reaches to one side. The task asks for the side of the whole square.",
     ),
 )  # fmt: skip
 
-BY_HAND = "Do conv1_1, conv1_2 and pool1 by hand, on squared paper, and print your two numbers."
+BY_HAND = (
+    "Work out conv1_1, conv1_2, pool1 and conv2_1 by hand, on squared paper, and print your "
+    "numbers after each layer."
+)
 
 
 @task("The receptive field", points=2, reread=(CHAPTER, "How much does one position see?"))
@@ -385,33 +396,33 @@ CAPTURE = (
     Mistake(
         "relu-for-conv",
         lambda stack, names, layers, x: {k: _overwritten(stack, names, x)[k] for k in layers},
-        "Print the smallest value of each tensor that you return. Can a convolution have none "
-        "below zero? Who wrote over it, and when?",
+        "Print the smallest value of each tensor that you return. A convolution normally has "
+        "negative values: what has removed yours, and when?",
     ),
     Mistake(
         "input-for-output",
         lambda stack, names, layers, x: {k: _before_each(stack, names, x)[k] for k in layers},
-        "Under each name you keep what goes into the module. The name means what comes out.",
+        "Under each name you store the input of the module. The name stands for its output.",
     ),
     Mistake(
         "relu-left-out",
         lambda stack, names, layers, x: {k: _relus_left_out(stack, names, x)[k] for k in layers},
-        "Your ReLU layers have values below zero. No ReLU has.",
+        "Your ReLU layers contain negative values, which the output of a ReLU never does.",
     ),
     Mistake(
         "every-layer",
         lambda stack, names, layers, x: _truth(stack, names, x),
-        "These are all of them. Your caller asked for a few.",
+        "You return every layer. The caller asked for only some of them.",
     ),
     Mistake(
         "without-names",
         lambda stack, names, layers, x: list(_captured(stack, names, layers, x).values()),
-        "Your caller wants to ask for a layer by its name. What holds values by name?",
+        "The caller wants to look up a layer by its name. Which Python type stores values by name?",
     ),
 )
 
 
-@task("Look inside", points=2, reread=(CHAPTER, "The in-place ReLU"))
+@task("Capture the activations", points=2, reread=(CHAPTER, "The in-place ReLU"))
 def capture(answer: Answer) -> None:
     """`capture(stack, names, layers, x)`: what these layers computed, `{layer: features}`."""
     stack, names = _network(answer)
@@ -420,13 +431,14 @@ def capture(answer: Answer) -> None:
     _leaves_it_alone(answer, *cases[0])
     answer.compare(
         _captured, cases, mistakes=CAPTURE,
-        otherwise="Compare with the output of each module, called by hand on a copy of its input.",
+        otherwise="Call each module by hand on a copy of its input, and compare its output with "
+        "what you return.",
     )  # fmt: skip
     joined = answer.through(_joined)
     joined.gradients(lambda *case: _joined(_captured, *case), cases[1], wrt=3)
 
 
-# 5 Which tensor is it?
+# 5 Identify a tensor
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:
@@ -462,25 +474,26 @@ def _nearest(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> 
     return min(gaps, key=gaps.__getitem__)
 
 
-NUMBERS = "Several layers have the same shape. What do they not have in common?"
+NUMBERS = "Several layers have the same shape. In what do they differ?"
 
 NAME_OF = (
     Mistake(
         "truth-overwritten",
         lambda tensor, stack, names, x: _found(tensor, _overwritten(stack, names, x)),
-        "You call a tensor conv that has passed a ReLU. Your own record of the truth has the fault "
-        "that you are looking for.",
+        "You call a tensor conv although it has passed through a ReLU. The outputs that you "
+        "compare it with may have been overwritten in the same way.",
     ),
     Mistake("by-shape", _by_shape, NUMBERS),
     Mistake("by-sign", _by_sign, NUMBERS),
     Mistake(
         "always-an-answer", _nearest,
-        "You name a layer for a tensor that is none of them. How near is near enough?",
+        "You name a layer although the tensor is none of them. How close must two tensors be to "
+        "count as equal?",
     ),
 )  # fmt: skip
 
 
-@task("Which tensor is it?", points=2, reread=(CHAPTER, "A probe"))
+@task("Identify a tensor", points=2, reread=(CHAPTER, "A probe"))
 def name_of(answer: Answer) -> None:
     """`name_of(tensor, stack, names, x)`: the layer that this tensor really is, or "unknown"."""
     stack, names = _network(answer)
@@ -491,8 +504,8 @@ def name_of(answer: Answer) -> None:
     _leaves_it_alone(answer.through(_stack_first), stack, suspects[0], names, x)
     if not isinstance(answer(suspects[0], stack, names, x), str):
         answer.reject(
-            "not-a-name", "your function returned something else than a name",
-            "A single name is asked for, as it stands in names, and no list and no number.",
+            "not-a-name", "your function did not return a name",
+            "Return a single name, spelt as in names, not a list or a number.",
         )  # fmt: skip
     cases = [(tensor, stack, names, x) for tensor in (*suspects, stranger)]
     answer.compare(_name_of, cases, mistakes=NAME_OF, otherwise=NUMBERS)
@@ -555,36 +568,37 @@ def _wrong_scale(**changes: Any) -> Callable[..., Weights]:
 
 
 DOWNSTREAM = (
-    "Feed a picture through both convolutions before and after, with the ReLU between them. Is the "
-    "second answer still the same?"
+    "Pass an image through both convolutions, with the ReLU between them, before and after the "
+    "change. Is the final output still the same?"
 )
 AXES = (
-    "A weight is (filters that it makes, channels that it reads, 3, 3). Which axis of each tensor "
-    "belongs to the filters that you rescale?"
+    "The axes of a weight are (filters, input channels, 3, 3). Which axis of each tensor belongs "
+    "to the filters that you rescale?"
 )
 
 RESCALE = (
     Mistake(
         "bias-forgotten", _wrong_scale(of_bias=0),
-        "A filter is its weights and its bias. What does the ReLU do when only one of them grows?",
+        "A filter consists of its weights and its bias. What happens at the ReLU if only one of "
+        "the two is scaled?",
     ),
     Mistake("reader-forgotten", _wrong_scale(of_reader=0), DOWNSTREAM),
     Mistake("reader-not-undone", _wrong_scale(of_reader=1), DOWNSTREAM),
     Mistake(
         "turned-round", _wrong_scale(scale=lambda means: 1 / _scales(means)),
-        "A filter with the mean 2 should have the mean 1. Does yours shrink or grow?",
+        "A filter with a mean of 2 should end up with a mean of 1. Does yours shrink or grow?",
     ),
     Mistake("wrong-axis", _wrong_scale(reader_axis=0), AXES),
     Mistake("wrong-axis", _wrong_scale(axis=1), AXES),
     Mistake(
         "one-scale-for-all",
         _wrong_scale(scale=lambda means: torch.ones_like(means) / means.mean()),
-        "Your filters have the mean 1 on average. Each of them should have it.",
+        "Your filters have a mean of 1 on average. Each single one of them should.",
     ),
 )  # fmt: skip
 
 
-@task("Rescale a filter", points=2, reread=(CHAPTER, "Scale means nothing to a ReLU network"))
+@task("Rescale the filters", points=2, reread=(CHAPTER, "Scale means nothing to a ReLU network"))
 def rescale(answer: Answer) -> None:
     """`rescale(weight, bias, reader, means)`: the same network, with mean activations of 1."""
     lively = [_weights_and_means(answer, d) for d in (torch.float32, torch.float64)]
@@ -600,6 +614,6 @@ def _must_spare_the_silent(answer: Answer, case: tuple[Tensor, ...]) -> None:
         seen = f"some means are 0, and {bad} of your numbers are NaN or infinite"
         answer.reject(
             "silent-filter", seen if bad else "some means are 0, and those filters have changed",
-            "A filter that never fired in these pictures has no mean to divide by. It may fire in "
-            "others, so it should stay what it is.",
+            "A filter that never responded to these images has no mean to divide by. It may "
+            "respond to others, so leave it as it is.",
         )  # fmt: skip

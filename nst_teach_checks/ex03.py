@@ -1,4 +1,4 @@
-"""Checks of exercise 3: the content loss, its gradient, and a photograph out of noise."""
+"""Checks of exercise 3: the content loss, its gradient, and a photograph from noise."""
 
 from __future__ import annotations
 
@@ -40,10 +40,13 @@ def _features_and_targets(answer: Answer) -> list[list[Tensor]]:
 
 # 1 The loss
 
-HALF = "Take one filter at one position, F = 3 and P = 1. What does the formula give, and yours?"
+HALF = (
+    "Take one filter at one position, with F = 3 and P = 1. What does the formula give, and what "
+    "does your function return?"
+)
 SUM = (
-    "Put the same picture into a batch twice. By what factor should the loss grow, and by what "
-    "does yours?"
+    "Put the same image into the batch twice. By what factor should the loss grow, and by what "
+    "factor does yours?"
 )
 
 CONTENT_LOSS = (
@@ -54,42 +57,45 @@ CONTENT_LOSS = (
     Mistake(
         "absolute-for-squared",
         lambda f, p: 0.5 * (f - p).abs().sum(),
-        "Double the difference F − P. By what factor should the loss grow, and by what does yours?",
+        "Double the difference F − P. By what factor should the loss grow, and by what factor "
+        "does yours?",
     ),
     Mistake(
         "root-taken",
         lambda f, p: 0.5 * (f - p).norm(),
-        "Double the difference F − P. By what factor should the loss grow, and by what does yours?",
+        "Double the difference F − P. By what factor should the loss grow, and by what factor "
+        "does yours?",
     ),
     Mistake(
         "root-taken",
         lambda f, p: (f - p).norm(),
-        "Double the difference F − P. By what factor should the loss grow, and by what does yours?",
+        "Double the difference F − P. By what factor should the loss grow, and by what factor "
+        "does yours?",
     ),
     Mistake(
         "not-squared",
         lambda f, p: 0.5 * (f - p).sum(),
-        "Your loss can be negative: differences up and down cancel out.",
+        "Your loss can be negative: positive and negative differences cancel.",
     ),
     Mistake(
         "squared-too-late",
         lambda f, p: 0.5 * (f - p).sum().square(),
-        "Give it F = (1, 0) and P = (0, 1). These differ, and your loss is 0.",
+        "Try F = (1, 0) and P = (0, 1). They differ, but your loss is 0.",
     ),
     Mistake(
         "difference-of-squares",
         lambda f, p: 0.5 * (f.square() - p.square()).sum(),
-        "Give it F = 1 and P = −1. These differ, and your loss is 0.",
+        "Try F = 1 and P = −1. They differ, but your loss is 0.",
     ),
     Mistake(
         "not-summed",
         lambda f, p: 0.5 * (f - p).square(),
-        "That is one number for each feature. The loss is a single number.",
+        "You return one number for each feature. The loss is a single number.",
     ),
     Mistake(
         "not-summed",
         lambda f, p: 0.5 * (f - p).square().sum(dim=(1, 2, 3)),
-        "That is one number for each picture of the batch. The loss is a single number.",
+        "You return one number for each image of the batch. The loss is a single number.",
     ),
 )
 
@@ -109,14 +115,22 @@ def _slope_at_features(features: Tensor, target: Tensor) -> Tensor:
     return by_nudges(lambda f: losses.content_loss(f, target.double()), features)
 
 
-INNER = "Nudge one feature by 0.01. How much does the loss change, and what does your number say?"
-ONE_EACH = "A gradient has a number for each feature: how steep the loss is in its direction."
+INNER = (
+    "Change one feature by 0.01. How much does the loss change, and what does your derivative "
+    "predict?"
+)
+ONE_EACH = "A gradient has one number for each feature: how fast the loss changes with it."
+
+SUM_OF_EACH = (
+    "Put the same image into the batch twice. The derivatives for the first copy should stay the "
+    "same. Do yours?"
+)
 
 AT_FEATURES = (
     Mistake("half-forgotten", lambda f, p: 2 * (f - p), INNER),
     Mistake("half-kept", lambda f, p: 0.5 * (f - p), INNER),
-    Mistake("mean-for-sum", lambda f, p: (f - p) / f.numel(), SUM),
-    Mistake("mean-for-sum", lambda f, p: 2 * (f - p) / f.numel(), SUM),
+    Mistake("mean-for-sum", lambda f, p: (f - p) / f.numel(), SUM_OF_EACH),
+    Mistake("mean-for-sum", lambda f, p: 2 * (f - p) / f.numel(), SUM_OF_EACH),
     Mistake(
         "wrong-sign",
         lambda f, p: p - f,
@@ -125,24 +139,29 @@ AT_FEATURES = (
     Mistake(
         "size-lost",
         lambda f, p: (f - p).sign(),
-        "A feature that is far off should be pulled harder than one that is nearly right.",
+        "A feature that is far from its target should have a larger derivative than one that is "
+        "nearly right.",
     ),
     Mistake(
         "absolute",
         lambda f, p: (f - p).abs(),
-        "All of yours point up. Some features are too large and have to come down.",
+        "None of your derivatives is negative. What should the sign be where a feature is too "
+        "small?",
     ),
     Mistake("loss-for-gradient", lambda f, p: 0.5 * (f - p).square(), ONE_EACH),
     Mistake("loss-for-gradient", losses.content_loss, ONE_EACH),
     Mistake(
         "masked-too-early",
         lambda f, p: (f - p) * (f > 0),
-        "Here you are behind the ReLU: the loss sees a feature that is 0 as well as any other.",
+        "These are the features themselves, after the ReLU. The loss depends on a feature that is "
+        "0 just as on any other.",
     ),
 )
 
 
-@task("The gradient at the features", points=2, reread=(CHAPTER, "The gradient by hand"))
+@task(
+    "The gradient with respect to the features", points=2, reread=(CHAPTER, "The gradient by hand")
+)
 def gradient_at_features(answer: Answer) -> None:
     """`gradient_at_features(features, target)`: the slope of the loss at each feature."""
     cases = _features_and_targets(answer)
@@ -156,24 +175,26 @@ def _slope_before_relu(z: Tensor, target: Tensor) -> Tensor:
     return by_nudges(lambda values: losses.content_loss(values.relu(), target.double()), z)
 
 
-STUCK = "Nudge a value that is well below 0. Does the loss change at all?"
+STUCK = "Change a value that is well below 0 a little. Does the loss change at all?"
 
 BEFORE_RELU = (
     Mistake("not-masked", lambda z, p: z.relu() - p, STUCK),
     Mistake(
         "relu-forgotten",
         lambda z, p: z - p,
-        "The loss compares what comes out of the ReLU. What comes out for z = −2?",
+        "The loss compares the output of the ReLU. What is the output for z = −2?",
     ),
     Mistake(
         "masked-by-target",
         lambda z, p: (z.relu() - p) * (p > 0),
-        "You ask where the photograph is silent. Whose ReLU does the nudge have to pass?",
+        "Your mask depends on where the photograph's features are 0. Which ReLU does a change of "
+        "z have to pass through?",
     ),
     Mistake(
         "masked-by-difference",
         lambda z, p: (z.relu() - p).relu(),
-        "Features that are too small get no push from you, although the loss would fall.",
+        "Where a feature is too small your gradient is 0, although the loss would fall if the "
+        "feature grew.",
     ),
     Mistake(
         "mask-turned-round",
@@ -203,7 +224,7 @@ def _off_the_kink(answer: Answer, like: Tensor) -> Tensor:
     return torch.where(z.abs() < KINK, z.new_tensor(KINK), z)
 
 
-# 4 A target that stands still
+# 4 A fixed target
 
 
 def _layer_of(network: FeatureNetwork, photo: Tensor, layer: str) -> Tensor:
@@ -212,25 +233,25 @@ def _layer_of(network: FeatureNetwork, photo: Tensor, layer: str) -> Tensor:
 
 
 WATCHED = (
-    "Print .requires_grad of your target. The photograph is the start as well, so it is watched. "
-    "A goal must not move when the picture does: cut it loose."
+    "Print .requires_grad of your target. The photograph may also be the image that is optimised, "
+    "and then the target would change with it. How do you take a tensor out of the graph?"
 )
 
 TARGET = (
     Mistake(
         "conv-for-relu",
         lambda network, photo, layer: _layer_of(network, photo, layer.replace("relu", "conv")),
-        "Some of your features are negative. Is that possible behind a ReLU?",
+        "Some of your features are negative. Is that possible after a ReLU?",
     ),
     Mistake(
         "whole-dictionary",
         lambda network, photo, layer: network(photo, layer),
-        "The network returns a dictionary. Which entry is yours?",
+        "The network returns a dictionary. Which of its entries do you need?",
     ),
     Mistake(
         "photo-for-features",
         lambda network, photo, layer: photo,
-        "That is the photograph itself. The loss compares what a layer says about it.",
+        "That is the photograph itself. The loss compares features of one layer.",
     ),
     Mistake(
         "deepest-for-named",
@@ -240,22 +261,22 @@ TARGET = (
     Mistake(
         "spread-out",
         lambda network, photo, layer: _layer_of(network, photo, layer).flatten(2),
-        "Keep rows and columns: the picture's features will have them too.",
+        "Keep the rows and columns: the features of the image have them too.",
     ),
     Mistake(
         "spread-out",
         lambda network, photo, layer: _layer_of(network, photo, layer).flatten(1),
-        "Keep rows and columns: the picture's features will have them too.",
+        "Keep the rows and columns: the features of the image have them too.",
     ),
     Mistake(
         "batch-dropped",
         lambda network, photo, layer: _layer_of(network, photo, layer)[0],
-        "Keep the axis of the batch: the picture's features will have it too.",
+        "Keep the batch axis: the features of the image have it too.",
     ),
 )
 
 
-@task("A target that stands still", points=2, reread=(CHAPTER, "The photograph out of noise"))
+@task("A fixed target", points=2, reread=(CHAPTER, "The photograph out of noise"))
 def content_target(answer: Answer) -> None:
     """`content_target(network, photo, layer)`: the photograph's features, out of the graph."""
     network = answer.inputs.network(torch.float32)
@@ -312,48 +333,51 @@ def _wrong_walk(**changes: Any) -> Callable[..., Any]:
 DESCEND = (
     Mistake(
         "gradients-pile-up", _wrong_walk(forget=False),
-        "The first step is right and the later ones are not. backward() adds its gradient to "
-        "what .grad holds already.",
+        "The first step is right, but the later ones are not. backward() adds its gradient to "
+        "whatever .grad holds already.",
     ),
     Mistake(
         "never-stepped", _frozen,
-        "The loss stays what it was at the start. Who moves the picture?",
+        "The loss never changes, so the image does not either. Which call moves it?",
     ),
     Mistake(
         "start-returned", _best_of_pair,
-        "The losses fall as they should, and the picture is still the start. Which tensor did the "
-        "optimiser move?",
+        "The losses fall as they should, but you return the initial image. Which tensor did the "
+        "optimiser change?",
     ),
     Mistake(
         "sgd-for-adam", _wrong_walk(optimizer=torch.optim.SGD),
-        "It walks, with another optimiser than the one that is asked for.",
+        "The loss falls, but not with the optimiser that the task asks for.",
     ),
     Mistake(
         "climbs", _wrong_walk(sign=-1.0),
-        "Your loss rises. Which way does an optimiser walk?",
+        "Your loss rises. Does an optimiser follow the gradient or its negative?",
     ),
     Mistake(
         "learning-rate-ignored",
         lambda loss_of, start, steps, _: _walk(loss_of, start, steps, 1e-3),
-        "The steps have the size of Adam's own default. What was it told?",
+        "Your steps are as large as Adam's default learning rate makes them. Which one was it "
+        "given?",
     ),
     Mistake(
         "history-one-late", _late,
-        "Your first loss is that after a step. The first one belongs to the start.",
+        "Your history begins with the loss after the first step. It should begin with that of the "
+        "initial image.",
     ),
     Mistake(
         "history-too-long", _longer,
-        "There is one loss more than there are steps. Each belongs to the picture before its step.",
+        "Your history has one loss more than there are steps. Each entry is the loss before its "
+        "step.",
     ),
     Mistake(
         "one-step-short",
         lambda loss_of, start, steps, rate: _walk(loss_of, start, steps - 1, rate),
-        "Count the rounds of your loop.",
+        "Count the iterations of your loop.",
     ),
     Mistake(
         "one-step-too-many",
         lambda loss_of, start, steps, rate: _walk(loss_of, start, steps + 1, rate),
-        "Count the rounds of your loop.",
+        "Count the iterations of your loop.",
     ),
 )  # fmt: skip
 
@@ -373,5 +397,5 @@ def descend(answer: Answer) -> None:
     must_be_a_walk(answer, answer(*case))
     answer.compare(
         _walk, [case], mistakes=DESCEND, rtol=1e-3,
-        otherwise="Print the loss at each step, and do the first two steps by hand.",
+        otherwise="Print the loss at each step, and work out the first two steps by hand.",
     )  # fmt: skip

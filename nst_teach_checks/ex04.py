@@ -67,17 +67,20 @@ def _centred(features: Tensor) -> Tensor:
     return rows @ rows.mT / rows.shape[2]
 
 
-TOY = "Give it two filters at three positions, (1, 2, 0) and (0, 1, 3), and do the sums by hand."
-MEAN_OVER = "The task asks for a mean over something. How many of these are there?"
+TOY = (
+    "Try two filters at three positions, (1, 2, 0) and (0, 1, 3), and work out the entries by hand."
+)
+MEAN_OVER = "The task asks for a mean over something. Over what, and how many are there?"
 FOLDED = (
-    "Print the shape for a batch of two: pictures that only share a batch are compared with each "
-    "other. Each picture has a table of its own."
+    "Print the shape of your result for a batch of two. Each image has a Gram matrix of its own, "
+    "and images that merely share a batch must not be mixed."
 )
 
 GRAM = (
     Mistake(
         "not-divided", _sums,
-        "Lay the same picture out twice as wide: your table doubles. It should stay the same.",
+        "Put two copies of the same image side by side: your matrix doubles, but it should stay "
+        "the same.",
     ),
     Mistake(
         "divided-by-filters-too",
@@ -93,7 +96,8 @@ GRAM = (
     Mistake(
         "divided-twice",
         lambda f: _sums(f) / f[0, 0].numel() ** 2,
-        "Lay the same picture out twice as wide: your table halves. It should stay the same.",
+        "Put two copies of the same image side by side: your matrix is halved, but it should stay "
+        "the same.",
     ),
     Mistake("batch-folded", _folded, FOLDED),
     Mistake("batch-folded", lambda f: _folded(f) / f[0, 0].numel(), FOLDED),
@@ -106,38 +110,39 @@ GRAM = (
     Mistake(
         "batch-dropped",
         lambda f: losses.gram_matrix(f)[0],
-        "You answer for the first picture. Each picture of the batch wants its table.",
+        "You return a matrix for the first image only. Every image of the batch needs one.",
     ),
     Mistake(
         "positions-for-filters",
         lambda f: _rows(f).mT @ _rows(f) / f[0, 0].numel(),
-        "Your table pairs positions with positions. Over which axis should the sum run, and which "
-        "should be left?",
+        "Your matrix compares positions with positions. Over which axis should the sum run, and "
+        "which axis should remain?",
     ),
     Mistake(
         "positions-for-filters",
         lambda f: _rows(f).mT @ _rows(f),
-        "Your table pairs positions with positions. Over which axis should the sum run, and which "
-        "should be left?",
+        "Your matrix compares positions with positions. Over which axis should the sum run, and "
+        "which axis should remain?",
     ),
     Mistake(
         "dealt-anew", _dealt_anew,
-        "The shape is right, but numbers were dealt out anew where axes should have changed "
-        "places. Which of your rows is the map of one filter?",
+        "The shape is right, but reshaping regroups numbers where axes should have been "
+        "exchanged. Which row of your matrix is the map of one filter?",
     ),
     Mistake(
         "centred", _centred,
-        "That is the covariance: the mean of each filter is gone. The formula keeps it.",
+        "That is a covariance matrix: you subtract the mean of each filter, and the formula does "
+        "not.",
     ),
     Mistake(
         "diagonal-only",
         lambda f: _rows(f).square().mean(dim=2),
-        "You have each filter with itself. What of the pairs?",
+        "You multiply each filter only with itself. What about the other pairs?",
     ),
 )  # fmt: skip
 
 
-@task("The Gram matrix, in batches", points=2, reread=(CHAPTER, "By hand"))
+@task("The Gram matrices of a batch", points=2, reread=(CHAPTER, "By hand"))
 def gram_matrix(answer: Answer) -> None:
     """`gram_matrix(features)`: `(B, N, h, w)` to `(B, N, N)`, a mean over positions."""
     cases = [answer.inputs.features(1, batch, dtype) for batch, dtype in BATCHES]
@@ -175,14 +180,14 @@ def _in_the_formula(gap: Tensor, features: Tensor) -> Tensor:
 
 
 ONE_PAIR = (
-    "Take one filter, F = 2 at a single position, and the style F = 0 there. What does the "
-    "formula give, and yours?"
+    "Take one filter at a single position, F = 2, and a style with F = 0 there. What does the "
+    "formula give, and what does your function return?"
 )
 TWICE = (
-    "Your number depends on the size of the picture. The formula's M² belongs to Gram matrices "
-    "that are sums. What are yours?"
+    "Your loss depends on the size of the image. The formula divides by M² because its Gram "
+    "matrices are sums. What are yours?"
 )
-DOUBLED = "Double G − A. By what factor should the loss grow, and by what does yours?"
+DOUBLED = "Double G − A. By what factor should the loss grow, and by what factor does yours?"
 
 STYLE_LOSS = (
     Mistake("quarter-missing", lambda f, s: _gap(f, s).square().mean(), ONE_PAIR),
@@ -190,34 +195,35 @@ STYLE_LOSS = (
     Mistake(
         "sum-for-mean",
         lambda f, s: 0.25 * _gap(f, s).square().sum(),
-        "The formula divides by N². Where does your code?",
+        "The formula divides by N². Where does your code do that?",
     ),
     Mistake(
         "sum-for-mean",
         lambda f, s: _gap(f, s).square().sum(),
-        "The formula divides by N², and by one number more. Where does your code?",
+        "The formula divides by N² and by one more number. Where does your code do that?",
     ),
     Mistake(
         "filters-once",
         lambda f, s: 0.25 * _gap(f, s).square().sum() / f.shape[1],
-        "How many entries has a Gram matrix of N filters?",
+        "How many entries does a Gram matrix of N filters have?",
     ),
     Mistake("divided-twice", lambda f, s: _in_the_formula(_gap(f, s), f), TWICE),
     Mistake(
         "one-size-for-both",
         lambda f, s: _in_the_formula(_gap_of_sums(f, s), f),
-        "The two pictures have different numbers of positions. By which M does the style's Gram "
-        "matrix have to be divided?",
+        "The two images have different numbers of positions. By which number must the Gram matrix "
+        "of the style be divided?",
     ),
     Mistake(
         "not-divided-by-positions",
         lambda f, s: 0.25 * _gap_of_sums(f, s).square().mean(),
-        "Lay both pictures out twice as wide. Your loss grows, though the style is the same.",
+        "Replace each image by two copies of it side by side. Your loss grows, although the "
+        "styles are the same.",
     ),
     Mistake(
         "divided-by-filters-too",
         lambda f, s: 0.25 * (_gap(f, s) / f.shape[1]).square().mean(),
-        "How often do you divide by the number of filters, and where does the formula do it?",
+        "How often do you divide by the number of filters, and how often does the formula?",
     ),
     Mistake("absolute-for-squared", lambda f, s: 0.25 * _gap(f, s).abs().mean(), DOUBLED),
     Mistake("root-taken", lambda f, s: 0.25 * _gap(f, s).norm(), DOUBLED),
@@ -225,17 +231,18 @@ STYLE_LOSS = (
     Mistake(
         "not-squared",
         lambda f, s: 0.25 * _gap(f, s).mean(),
-        "Your loss can be negative: pairs that fire too often and too seldom cancel out.",
+        "Your loss can be negative: entries that are too large and entries that are too small "
+        "cancel.",
     ),
     Mistake(
         "not-summed",
         lambda f, s: 0.25 * _gap(f, s).square(),
-        "That is one number for each pair of filters. The loss is a single number.",
+        "You return one number for each pair of filters. The loss is a single number.",
     ),
     Mistake(
         "diagonal-only",
         lambda f, s: 0.25 * _gap(f, s).diagonal(dim1=1, dim2=2).square().mean(),
-        "You compare each filter with itself. What of the pairs?",
+        "You compare only the diagonal entries. What about the pairs of different filters?",
     ),
 )
 
@@ -251,12 +258,12 @@ def style_loss(answer: Answer) -> None:
 # 3 Blind to position
 
 TOGETHER = (
-    "Each filter keeps its numbers, but what fired together no longer does. Look at one position: "
-    "do all filters take their numbers along to the same new place?"
+    "Each filter keeps its values, but the filters no longer respond together as they did. Look at "
+    "one position: do the values of all filters move to the same new place?"
 )
 
 
-@task("What it cannot see", points=1, reread=(CHAPTER, "Three properties"))
+@task("Blind to position", points=1, reread=(CHAPTER, "Three properties"))
 def forget_positions(answer: Answer) -> None:
     """`forget_positions(features)`: other features, with the same Gram matrix."""
     for batch, dtype in BATCHES:
@@ -271,13 +278,14 @@ def _must_look_like(answer: Answer, scattered: Any, features: Tensor) -> None:
     if not isinstance(scattered, Tensor):
         answer.reject(
             "not-a-tensor", f"your function returned a {type(scattered).__name__}",
-            "Features come in as a tensor and go out as one.",
+            "Return the features as a tensor.",
         )  # fmt: skip
     if scattered.shape != features.shape:
         answer.reject(
             "wrong-shape", f"yours has the shape {tuple(scattered.shape)}; "
             f"expected {tuple(features.shape)}",
-            "Spread the positions out in a row for the work, and fold them back afterwards.",
+            "Flatten the positions into one axis for the work, and restore the rows and columns "
+            "afterwards.",
         )  # fmt: skip
     if scattered.dtype != features.dtype:
         answer.reject(
@@ -287,7 +295,8 @@ def _must_look_like(answer: Answer, scattered: Any, features: Tensor) -> None:
     if scattered.min() < 0:
         answer.reject(
             "below-zero", f"your smallest feature is {scattered.min():.3g}",
-            "Clever, and no ReLU can give that. Leave the numbers as they are and move them.",
+            "That is clever, but a ReLU cannot produce it. Keep the values and move them to other "
+            "positions.",
         )  # fmt: skip
 
 
@@ -301,17 +310,20 @@ def _must_have_its_gram(answer: Answer, scattered: Tensor, features: Tensor) -> 
     if _near(_sorted(mine), _sorted(expected)):
         answer.reject(
             "filters-moved", seen,
-            "The table has the same entries in other places: filters have changed their numbers. "
-            "Which axis holds filters, and which ones hold positions?",
+            "The matrix has the same entries in other places, because you have reordered the "
+            "filters. Which axis holds filters, and which hold positions?",
         )  # fmt: skip
     if _near(_sorted(scattered), _sorted(features)):
         answer.reject(
             "dealt-anew", seen,
-            "All numbers are still there, but some have gone from one filter to another. "
-            "Which axis holds filters, and which ones hold positions?",
+            "All values are still there, but some have moved from one filter to another. Which "
+            "axis holds filters, and which hold positions?",
         )  # fmt: skip
     answer.reject(
-        "another-gram", seen, "A sum does not care about the order of its terms. Which sum is it?"
+        "another-gram",
+        seen,
+        "A sum does not depend on the order of its terms. Over what does the "
+        "sum in the Gram matrix run?",
     )
 
 
@@ -319,8 +331,9 @@ def _must_have_moved(answer: Answer, scattered: Tensor, features: Tensor) -> Non
     stayed = (scattered == features).all(dim=1).double().mean().item()
     if stayed > STAY:
         answer.reject(
-            "nothing-moved", f"{stayed:.0%} of the positions hold what they held before",
-            "The Gram matrix is right because the features are the same. Make others.",
+            "nothing-moved", f"{stayed:.0%} of the positions hold the same values as before",
+            "The Gram matrix is right because the features have hardly changed. Return other "
+            "features.",
         )  # fmt: skip
 
 
@@ -376,14 +389,14 @@ def _unmasked(z: Tensor, gram: Tensor) -> Tensor:
     return _by_hand(z.relu(), gram, divide=_right_number)
 
 
-STUCK = "Nudge a value that is well below 0. Does the loss change at all?"
+STUCK = "Change a value that is well below 0 a little. Does the loss change at all?"
 COUNT = (
-    "The direction is right, the length is not. Write E with your own G, which is divided by M "
-    "already, and count the powers of M and N once more."
+    "The direction is right, but the length is not. Write E in terms of your own G, which has been "
+    "divided by M already, and count the powers of M and N again."
 )
 INNER = (
-    "Take one filter and one position: G = F², so E = (F² − A)² / 4. What is its slope at F = 2 "
-    "for A = 1, and what is yours?"
+    "Take one filter at one position: G = F², so E = (F² − A)² / 4. What is the derivative at F = "
+    "2 for A = 1, and what does your function return?"
 )
 
 GRADIENT = (
@@ -391,12 +404,12 @@ GRADIENT = (
     Mistake(
         "relu-forgotten",
         lambda z, gram: _by_hand(z, gram, divide=_right_number),
-        "The Gram matrix is made of what comes out of the ReLU. What comes out for z = −2?",
+        "The Gram matrix is computed from the output of the ReLU. What is the output for z = −2?",
     ),
     Mistake(
         "relu-forgotten",
         lambda z, gram: _by_hand(z, gram, divide=_right_number) * (z > 0),
-        "The Gram matrix is made of what comes out of the ReLU. What comes out for z = −2?",
+        "The Gram matrix is computed from the output of the ReLU. What is the output for z = −2?",
     ),
     Mistake("divided-twice", _divided(lambda n, m: n**2 * m**2), COUNT),
     Mistake("positions-forgotten", _divided(lambda n, m: n**2), COUNT),
@@ -406,32 +419,33 @@ GRADIENT = (
     Mistake("quarter-forgotten", _divided(lambda n, m: n**2 * m / 4), INNER),
     Mistake(
         "gram-not-divided", _raw,
-        "What you compare are sums on one side and means on the other.",
+        "You subtract a matrix of means from a matrix of sums.",
     ),
     Mistake(
         "wrong-sign", _divided(lambda n, m: -(n**2) * m),
-        "Take two filters that fire together too often. If one of them grows there, does the loss "
-        "rise or fall?",
+        "Take two filters that respond together too often. If one of them grows there, does the "
+        "loss rise or fall?",
     ),
     Mistake(
         "transposed",
         lambda z, gram: _rows(_divided(_right_number)(z, gram)).mT,
-        "Your rows are positions. The slope belongs to z and has its shape.",
+        "In your result the rows are positions. The derivatives belong to z and have its shape.",
     ),
     Mistake(
         "not-folded-back",
         lambda z, gram: _rows(_divided(_right_number)(z, gram)),
-        "The numbers are right, and still spread out in a row. The slope has the shape of z.",
+        "The numbers are right, but the positions are still flattened. The derivatives have the "
+        "shape of z.",
     ),
     Mistake(
         "stopped-at-the-gram",
         lambda z, gram: (losses.gram_matrix(z.relu()) - gram) / (2 * z.shape[1] ** 2),
-        "That is the slope at each entry of G. Go on: how does G change with a feature?",
+        "That is the derivative with respect to each entry of G. How does G change with a feature?",
     ),
     Mistake(
         "loss-for-gradient",
         lambda z, gram: losses.style_loss(losses.gram_matrix(z.relu()), gram),
-        "A gradient has a number for each value: how steep the loss is in its direction.",
+        "A gradient has one number for each value: how fast the loss changes with it.",
     ),
 )  # fmt: skip
 
@@ -480,46 +494,48 @@ def _before_the_relu(network: FeatureNetwork, image: Tensor, grams: dict[str, Te
     return torch.stack([losses.style_loss(losses.gram_matrix(f), g) for f, g in pairs]).mean()
 
 
-COUNT_THEM = "Ask for a single layer first. Then for two: what does each of them weigh?"
+COUNT_THEM = "Try a single layer first, then two. What is the weight of each?"
 
 TEXTURE = (
     Mistake("layers-not-weighted", lambda *case: sum(_layer_losses(*case)), COUNT_THEM),
     Mistake(
         "one-layer-only", lambda *case: _layer_losses(*case)[-1],
-        "Only the last layer has a say in your number. What does each round of the loop leave?",
+        "Your result depends on the last layer only. What does each iteration of the loop keep "
+        "from the one before?",
     ),
     Mistake(
         "one-layer-only", lambda *case: _layer_losses(*case)[0],
-        "Only the first layer has a say in your number. How many rounds does the loop take?",
+        "Your result depends on the first layer only. How many iterations does the loop make?",
     ),
     Mistake(
         "one-layer-only", lambda *case: _layer_losses(*case)[-1] / len(case[2]),
-        "Only the last layer has a say in your number. What does each round of the loop leave?",
+        "Your result depends on the last layer only. What does each iteration of the loop keep "
+        "from the one before?",
     ),
     Mistake(
         "layers-not-summed", _layer_losses,
-        "That is one number for each layer. The loss is a single number.",
+        "You return one number for each layer. The loss is a single number.",
     ),
     Mistake("quarter-missing", lambda *case: 4 * _texture_loss(*case), ONE_PAIR),
     Mistake("quarter-missing", lambda *case: 4 * sum(_layer_losses(*case)), ONE_PAIR),
     Mistake(
         "in-one-pot", _in_one_pot,
-        "A layer with more filters has more entries, and so more say in your mean. Each layer "
-        "should have the same weight.",
+        "A layer with more filters has more entries and therefore more weight in your mean. Every "
+        "layer should have the same weight.",
     ),
     Mistake(
         "gram-not-divided",
         lambda *case: torch.stack(_layer_losses(*case, divide=False)).mean(),
-        "The style's Gram matrices are means over positions. Are yours?",
+        "The Gram matrices of the style are means over positions. Are yours?",
     ),
     Mistake(
         "gram-of-gram", _gram_of_gram,
-        "Your style_loss makes a Gram matrix of whatever it is given. What is it given here on the "
-        "side of the style?",
+        "Your style_loss computes a Gram matrix from whatever it receives. What does it receive "
+        "here as the style?",
     ),
     Mistake(
         "conv-for-relu", _before_the_relu,
-        "The names say which layer. Is yours before the ReLU or behind it?",
+        "The name tells which layer is meant. Do you use the values before or after the ReLU?",
     ),
 )  # fmt: skip
 

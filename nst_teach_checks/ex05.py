@@ -1,4 +1,4 @@
-"""Checks of exercise 5: the total loss, total variation, a start, and what β means."""
+"""Checks of exercise 5: the total loss, total variation, an initial image, and the units of β."""
 
 from __future__ import annotations
 
@@ -69,10 +69,12 @@ def _by_order(style: Parts, weights: dict[str, float]) -> Tensor:
 
 
 BY_NAME = (
-    "The weights may stand in another order than the losses. What do a weight and its loss have in "
-    "common?"
+    "The weights may be listed in another order than the losses. What do a weight and its loss "
+    "have in common?"
 )
-ONE_EACH = "Let all losses be 0 except one, and look at what your total says. Then the next one."
+ONE_EACH = (
+    "Set all losses to 0 except one, and look at your total. Then do the same with the next one."
+)
 
 TOTAL = (
     Mistake(
@@ -99,7 +101,7 @@ TOTAL = (
     Mistake(
         "divided-by-layers",
         lambda c, s, w, a, b: _total(c, s, w, a, b / len(s)),
-        "The weights say already how much each layer counts. What else do you divide by?",
+        "The weights already say how much each layer counts. By what else do you divide?",
     ),
     Mistake(
         "content-averaged",
@@ -109,7 +111,8 @@ TOTAL = (
     Mistake(
         "one-layer-only",
         lambda c, s, w, a, b: a * list(c.values())[-1] + b * list(_each(s, w))[-1],
-        "Only the last layer has a say in your number. What does each round of a loop leave?",
+        "Your total depends on the last layer only. What does each iteration of a loop keep from "
+        "the one before?",
     ),
     Mistake(
         "alpha-for-all",
@@ -167,26 +170,29 @@ def _of_both(image: Tensor) -> Tensor:
 
 
 BOARD = (
-    "Give it a checkerboard of zeros and ones. Each step is a full one, in both directions: what "
-    "should the two means be?"
+    "Try a checkerboard of zeros and ones, where every difference is 1 or −1 in both directions. "
+    "What should each of the two means be?"
 )
-HALF_STEP = "Make every step half as large. By what factor should the result shrink?"
+HALF_STEP = (
+    "Halve all differences. By what factor should the result shrink, and by what factor does yours?"
+)
 
 VARIATION = (
     Mistake(
         "one-direction",
         lambda x: _steps(x)[0].square().mean(),
-        "Give it vertical stripes: the result is 0. Should it be?",
+        "Try vertical stripes: your result is 0. Should it be?",
     ),
     Mistake(
         "one-direction",
         lambda x: _steps(x)[1].square().mean(),
-        "Give it horizontal stripes: the result is 0. Should it be?",
+        "Try horizontal stripes: your result is 0. Should it be?",
     ),
     Mistake(
         "sum-for-mean",
         lambda x: sum(part.sum() for part in _squares(_steps(x))),
-        "A picture of twice the size has four times your value, and is as calm as before.",
+        "Put two copies of an image one above the other. The result is as smooth as before, but "
+        "your value roughly doubles.",
     ),
     Mistake(
         "one-mean-for-both",
@@ -196,7 +202,7 @@ VARIATION = (
     Mistake(
         "one-mean-for-both",
         lambda x: sum(part.sum() for part in _squares(_steps(x))) / x.numel(),
-        "There are fewer steps than pixels. Over how many of them is each mean?",
+        "There are fewer pairs of neighbours than pixels. Over how many pairs is each mean taken?",
     ),
     Mistake(
         "absolute-for-squared",
@@ -207,27 +213,27 @@ VARIATION = (
     Mistake(
         "not-squared",
         lambda x: sum(part.mean() for part in _steps(x)),
-        "Your result can be negative: steps up and down cancel out.",
+        "Your result can be negative: rising and falling values cancel.",
     ),
     Mistake(
         "squared-too-late",
         lambda x: sum(part.mean().square() for part in _steps(x)),
-        "Give it a checkerboard: steps up and down cancel out before you square.",
+        "Try a checkerboard: rising and falling values cancel before you square.",
     ),
     Mistake(
         "wraps-round",
         lambda x: sum(part.square().mean() for part in _rolled(x)),
-        "Is the left edge a neighbour of the right one? Give it a ramp from 0 to 1.",
+        "Is the left edge a neighbour of the right edge? Try a ramp from 0 to 1.",
     ),
     Mistake(
         "across-colours",
         _across_colours,
-        "You step from red to green. Which axes hold rows and columns?",
+        "You subtract red from green. Which axes hold rows and columns?",
     ),
     Mistake(
         "not-summed",
         lambda x: list(_squares(_steps(x))),
-        "Two tables of numbers. The result is a single number.",
+        "You return two tables of numbers. The result is a single number.",
     ),
 )
 
@@ -240,14 +246,14 @@ def total_variation(answer: Answer) -> None:
     answer.gradients(losses.total_variation, cases[0])
 
 
-# 3 A start
+# 3 Start from noise
 
 LEAST_SPREAD = 0.2
 """Standard deviation of white noise between 0 and 1 is 0.29; of about a hundred numbers, hardly
 less than this."""
 
 
-@task("A start out of noise", points=2, reread=(CHAPTER, "Where to start"))
+@task("Start from noise", points=2, reread=(CHAPTER, "Where to start"))
 def noise_start(answer: Answer) -> None:
     """`noise_start(photo, seed)`: white noise that an optimiser can move."""
     for dtype in (torch.float32, torch.float64):
@@ -266,32 +272,33 @@ def _must_fit(answer: Answer, start: Any, photo: Tensor) -> None:
     if not isinstance(start, Tensor):
         answer.reject(
             "not-a-tensor", f"your function returned a {type(start).__name__}",
-            "An optimiser of torch moves tensors.",
+            "An optimiser of torch works on tensors.",
         )  # fmt: skip
     if start.shape != photo.shape:
         answer.reject(
-            "wrong-shape", f"yours has the shape {tuple(start.shape)}; the photograph "
-            f"{tuple(photo.shape)}",
-            "The start is a picture of the same size, in three colours.",
+            "wrong-shape", f"yours has the shape {tuple(start.shape)}, the photograph "
+                           f"{tuple(photo.shape)}",
+            "The initial image has the size of the photograph, and three colours.",
         )  # fmt: skip
     if start.dtype != photo.dtype:
         answer.reject(
-            "wrong-dtype", f"yours is {start.dtype}; the photograph {photo.dtype}",
-            "Which type do random numbers have if you ask for no other?",
+            "wrong-dtype", f"yours is {start.dtype}, the photograph {photo.dtype}",
+            "Which type do random numbers have if you do not ask for another?",
         )  # fmt: skip
 
 
 def _must_be_movable(answer: Answer, start: Tensor) -> None:
     if not start.requires_grad:
         answer.reject(
-            "no-gradient-wanted", "your start has requires_grad = False",
-            "An optimiser would have no gradient to follow. Who says that this tensor wants one?",
+            "no-gradient-wanted", "your image has requires_grad = False",
+            "An optimiser would have no gradient to follow. How do you tell torch that this "
+            "tensor requires one?",
         )  # fmt: skip
     if start.grad_fn is not None:
         answer.reject(
-            "not-a-leaf", f"your start is the result of an operation ({start.grad_fn.name()})",
-            "An optimiser moves only a tensor that no operation has made. At which point do you "
-            "ask for a gradient, and what happens to the tensor after that?",
+            "not-a-leaf", f"your image is the result of an operation ({start.grad_fn.name()})",
+            "An optimiser accepts only leaf tensors, which are not the result of an operation. At "
+            "which point do you ask for a gradient, and what happens to the tensor after that?",
         )  # fmt: skip
 
 
@@ -299,14 +306,15 @@ def _must_be_white(answer: Answer, start: Tensor, photo: Tensor) -> None:
     noise = start.detach()
     if torch.equal(noise, photo):
         answer.reject(
-            "photo-for-noise", "your start is the photograph",
-            "That is another of the four starts. This one shows nothing.",
+            "photo-for-noise", "your image is the photograph",
+            "That is another of the four initialisations. This one should not contain the "
+            "photograph.",
         )  # fmt: skip
     low, high = noise.min().item(), noise.max().item()
     if low < 0 or high > 1:
         answer.reject(
             "outside-the-range", f"your values go from {low:.3g} to {high:.3g}",
-            "Pixels lie between 0 and 1. Which of torch's sources of random numbers does so too?",
+            "Pixels lie between 0 and 1. Which of torch's random functions stays in this range?",
         )  # fmt: skip
     if torch.equal(noise[:, 0], noise[:, 1]):
         answer.reject(
@@ -315,8 +323,9 @@ def _must_be_white(answer: Answer, start: Tensor, photo: Tensor) -> None:
         )  # fmt: skip
     if noise.std() < LEAST_SPREAD:
         answer.reject(
-            "not-noise", f"your values spread by {noise.std():.3g} around {noise.mean():.3g}",
-            "White noise fills the whole range from 0 to 1 evenly.",
+            "not-noise", f"your values have a standard deviation of {noise.std():.3g} around a "
+                         f"mean of {noise.mean():.3g}",
+            "White noise, as the task defines it, fills the whole range from 0 to 1 evenly.",
         )  # fmt: skip
 
 
@@ -325,19 +334,20 @@ def _must_follow_the_seed(
 ) -> None:
     if not torch.equal(start, answer(photo, seed)):
         answer.reject(
-            "seed-ignored", "with the same seed, the second call gave other noise",
-            "A run should be repeatable. Who has to be told the seed, and before which line?",
+            "seed-ignored", "with the same seed, the second call gave different noise",
+            "A run should be repeatable. Which function uses the seed, and before which line must "
+            "it be called?",
         )  # fmt: skip
     if torch.equal(start, answer(photo, seed + 1)):
         answer.reject(
             "always-the-same", "with another seed, the noise is the same",
-            "Your caller wants to try other noise. Where does your code use the seed?",
+            "The caller wants to try different noise. Where does your code use the seed?",
         )  # fmt: skip
     if disturbed:
         answer.reject(
-            "dice-disturbed", "after the call, torch.rand goes on from another place",
-            "Your caller's own random numbers change because somebody asked for a start. A source "
-            "of your own would not disturb it: look up torch.Generator.",
+            "dice-disturbed", "after the call, torch.rand continues from another state",
+            "The caller's random numbers change because your function was called. A random "
+            "generator of your own would not affect them: look up torch.Generator.",
         )  # fmt: skip
 
 
@@ -364,8 +374,8 @@ def _count(shape: Shape) -> int:
 
 
 COUNT = (
-    "Which of the two losses is a sum over positions, and which is a mean? How many terms has the "
-    "sum now, and how many had it before?"
+    "Which of the two losses is a sum over positions, and which is a mean? How many terms does the "
+    "sum have now, and how many did it have before?"
 )
 
 BETA_AT = (
@@ -374,22 +384,22 @@ BETA_AT = (
     Mistake(
         "unchanged",
         lambda beta, was, now: beta,
-        "With the same β the larger picture stays nearer to the photograph. " + COUNT,
+        "With the same β the larger image stays closer to the photograph. " + COUNT,
     ),
     Mistake(
         "turned-round",
         lambda beta, was, now: beta * _count(was) / _count(now),
-        "A larger picture has a larger content loss. Must β grow or shrink to keep up?",
+        "A larger image has a larger content loss. Must β grow or shrink to keep the balance?",
     ),
     Mistake(
         "squared",
         lambda beta, was, now: beta * (_count(now) / _count(was)) ** 2,
-        "The paper's M² is cancelled by the Gram matrices, which are sums themselves. " + COUNT,
+        "The M² in the paper's formula cancels, because its Gram matrices are sums. " + COUNT,
     ),
     Mistake(
         "features-without-the-past",
         lambda beta, was, now: beta * _count(now),
-        "Your caller's β is right at the old size. For now = was it should stay what it is.",
+        "The given β is right at the old size. If `now` equals `was`, it should stay the same.",
     ),
 )
 
@@ -407,7 +417,7 @@ def _two_shapes(answer: Answer) -> tuple[float, Shape, Shape]:
     return 1000 * _positive(answer), (1, filters, h, w), (1, filters, new_h, new_w)
 
 
-# 5 A wanted share
+# 5 A chosen balance
 
 
 def _odds(share: float) -> float:
@@ -424,8 +434,8 @@ def _beta_for_share(c: Tensor, s: Tensor, alpha: float, share: float) -> float:
 
 
 BACK = (
-    "Put your β back into the definition of the share, with lengths 3 of the content and 1 of the "
-    "style. Does the share come out that was asked for?"
+    "Put your β back into the definition of the share, with α = 1, a content gradient of length 3 "
+    "and a style gradient of length 1. Do you get the share that was asked for?"
 )
 
 SHARE = (
@@ -437,44 +447,45 @@ SHARE = (
     Mistake(
         "share-ignored",
         lambda c, s, a, share: a * c.norm() / s.norm(),
-        "Yours gives both an equal say, whatever share is asked for.",
+        "Your β always gives a share of one half, whatever share is asked for.",
     ),
     Mistake(
         "share-of-the-content",
         lambda c, s, a, share: a * c.norm() / s.norm() / _odds(share),
-        "For a share near 1 your β is nearly 0. Whose share is it?",
+        "For a share near 1 your β is nearly 0. Whose share have you computed?",
     ),
     Mistake(
         "lengths-turned-round",
         lambda c, s, a, share: a * s.norm() / c.norm() * _odds(share),
-        "If the style pulls weakly, must β be large or small?",
+        "If the style gradient is short, must β be large or small?",
     ),
     Mistake(
         "alpha-forgotten",
         lambda c, s, a, share: c.norm() / s.norm() * _odds(share),
-        "Double α. The content pulls twice as hard then: what must β do?",
+        "Double α. The weighted content gradient becomes twice as long: how must β change?",
     ),
     Mistake(
         "squared-lengths",
         lambda c, s, a, share: a * (c.norm() / s.norm()) ** 2 * _odds(share),
-        "Double the style's gradient. By what factor does its pull grow, and by what does yours?",
+        "Double the style gradient. By what factor should β change, and by what factor does yours?",
     ),
     Mistake(
         "sum-for-length",
         lambda c, s, a, share: a * c.sum() / s.sum() * _odds(share),
-        "In a sum, pulls up and down cancel out. The length of a gradient is its Euclidean norm.",
+        "In a sum, positive and negative entries cancel. The length of a gradient is its "
+        "Euclidean norm.",
     ),
     Mistake(
         "sum-for-length",
         lambda c, s, a, share: a * c.abs().sum() / s.abs().sum() * _odds(share),
-        "The length of a gradient is its Euclidean norm: the root of the sum of squares.",
+        "The length of a gradient is its Euclidean norm, the root of the sum of squares.",
     ),
 )
 
 
-@task("A wanted balance", points=2, reread=(CHAPTER, "The gradient is a sum, too"))
+@task("A chosen balance", points=2, reread=(CHAPTER, "The gradient is a sum, too"))
 def beta_for_share(answer: Answer) -> None:
-    """`beta_for_share(content_gradient, style_gradient, alpha, share)`: β for a wanted balance."""
+    """`beta_for_share(content_gradient, style_gradient, alpha, share)`: β for a chosen balance."""
     cases = [_pulls(answer, share) for share in (0.2, 0.7, 0.9)]
     answer.through(_for_share).compare(_beta_for_share, cases, mistakes=SHARE, otherwise=BACK)
 
@@ -532,13 +543,15 @@ def _with_factor(factor: Units) -> Callable[..., float]:
 
 
 TWO_UNITS = (
-    "Take it apart. First: their content is how many of ours? Second: their style is how many of "
-    "ours? Only then put α and β in."
+    "Take it apart. First, how many of our units is one unit of their content loss? Second, the "
+    "same for the style loss. Only then put in α and β."
 )
-CONTENT = "Write their mean as a sum, and ours beside it. Which numbers stand before the sums?"
+CONTENT = (
+    "Write their mean as a sum, with ours beside it. Which factors stand in front of the sums?"
+)
 STYLE = (
     "Write both style losses with the same undivided Gram matrices. Which powers of N, and which "
-    "numbers, stand before the sums?"
+    "numbers, stand in front of the sums?"
 )
 
 OUR_BETA = (
@@ -548,33 +561,35 @@ OUR_BETA = (
     Mistake(
         "alpha-forgotten",
         lambda a, b, c, s: _measured(1.0, b, c, s),
-        "Double both of their weights: the picture stays the same. Does your β?",
+        "Double both of their weights: the image stays the same. Does your β?",
     ),
     Mistake("half-forgotten", _with_factor(lambda n, m, N, M: 4 * n * m / N**2), CONTENT),
     Mistake("quarter-forgotten", _with_factor(lambda n, m, N, M: n * m / 2 / N**2), STYLE),
     Mistake("filters-once", _with_factor(lambda n, m, N, M: 2 * n * m / N), STYLE),
     Mistake(
         "turned-round", _with_factor(lambda n, m, N, M: N**2 / (2 * n * m)),
-        "If their unit is small, their β has to be large for the same picture. Which way do you "
-        "convert?",
+        "If their unit is small, their β has to be large for the same image. In which direction "
+        "do you convert?",
     ),
     Mistake(
         "turned-round", _with_factor(lambda n, m, N, M: n * m * N**2 / 8),
-        "If their unit is small, their β has to be large for the same picture. Which way do you "
-        "convert the style?",
+        "If their unit is small, their β has to be large for the same image. In which direction "
+        "do you convert the style?",
     ),
     Mistake(
         "layers-mixed-up", _with_factor(lambda n, m, N, M: 2 * n * m / n**2),
-        "The content layer and the style layer are two layers. Whose numbers belong where?",
+        "The content layer and the style layer have different sizes. Which numbers belong to "
+        "which?",
     ),
     Mistake(
         "layers-mixed-up", _with_factor(lambda n, m, N, M: 2 * N * M / N**2),
-        "The content layer and the style layer are two layers. Whose numbers belong where?",
+        "The content layer and the style layer have different sizes. Which numbers belong to "
+        "which?",
     ),
     Mistake(
         "positions-left", _with_factor(lambda n, m, N, M: 2 * n * m / (N**2 * M**2)),
-        "Both sides divide the Gram matrix by the number of positions, each once. What is left of "
-        "M in their quotient?",
+        "Both losses divide the Gram matrix by the number of positions once. Does M still appear "
+        "in their quotient?",
     ),
 )  # fmt: skip
 

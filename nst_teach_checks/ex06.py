@@ -1,4 +1,4 @@
-"""Checks of exercise 6: closures, walks that keep to their limits, curvature, and judging runs."""
+"""Checks of exercise 6: closures, optimisation inside [0, 1], curvature, and judging runs."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _called(make: Callable[..., Any], image: Tensor, lowest: Tensor) -> dict[str
         image.copy_(lowest)
     seen["what a call returns at another place"] = _number(closure())
     seen["image.grad at another place"] = _gradient(image)
-    seen["the picture after the calls"] = image.detach().clone()
+    seen["the image after the calls"] = image.detach().clone()
     return seen
 
 
@@ -100,19 +100,19 @@ def _wrong_closure(**changes: Any) -> Callable[..., Any]:
 
 
 PILE_UP = (
-    "backward() *adds* to what is in .grad already. Call your closure twice at one place: what "
-    "should be in image.grad, and what is?"
+    "backward() *adds* to what is already in .grad. Call your closure twice at the same image: "
+    "what should image.grad contain, and what does it contain?"
 )
 EDGES = (
-    "Where the picture lies outside [0, 1], nudge one of its values a little. What does your loss "
-    "notice of it? A pixel that has left can never come back."
+    "Take an image with values outside [0, 1] and change one of them a little. Does your loss "
+    "change? Such a pixel gets no gradient that could bring it back."
 )
 BEHIND_ITS_BACK = (
-    "The optimiser steps somewhere, and your closure moves the picture elsewhere. It then learns "
-    "the curvature of a step that was never taken."
+    "The optimiser takes a step, and your closure then moves the image elsewhere. What the "
+    "optimiser learns about the curvature belongs to a step that was never taken."
 )
 
-UNHEARD = "A line search compares the loss here with the loss there. From whom does it hear them?"
+UNHEARD = "A line search compares the losses at several images. How does it get them?"
 
 CLOSURE = (
     Mistake("gradients-pile-up", _wrong_closure(forget=False), PILE_UP),
@@ -120,9 +120,8 @@ CLOSURE = (
     Mistake("clamp-in-graph", _wrong_closure(clamp="graph"), EDGES),
     Mistake(
         "no-gradient-left", _wrong_closure(back=False),
-        "When your closure returns, image.grad is empty. Does it go back at all, on this very "
-        "picture and on no copy? And is the old gradient cleared before that, or the new one "
-        "after?",
+        "When your closure returns, image.grad is empty. Is there a backward pass, on this very "
+        "image and not on a copy? Is the old gradient cleared before it, or the new one after it?",
     ),
     Mistake("loss-not-returned", _wrong_closure(give=False), UNHEARD),
     Mistake("loss-not-returned", _wrong_closure(give=False, forget=False), UNHEARD),
@@ -139,12 +138,13 @@ def make_closure(answer: Answer) -> None:
     if not callable(made):
         answer.reject(
             "called-too-early", "your function returned something that cannot be called",
-            "The optimiser wants to call it later, and often. Hand over the function itself.",
+            "The optimiser will call the closure later, and often. Return the function itself, "
+            "without calling it.",
         )  # fmt: skip
     answer.through(_called).compare(
         partial(_called, _closure), [(outside, lowest)], mistakes=CLOSURE,
-        otherwise="Write down what has to happen between a question of the optimiser and your "
-        "answer to it, in order. Then compare with your closure, line by line.",
+        otherwise="Write down, in order, what has to happen each time the optimiser calls your "
+        "closure. Then compare with your code, line by line.",
     )  # fmt: skip
 
 
@@ -208,19 +208,21 @@ def _one_more(loss_of: Loss, start: Tensor, steps: int) -> tuple[Tensor, list[fl
 DESCEND = (
     Mistake(
         "network-optimised", _unmoved,
-        "The loss stays what it was at the start, and so does the picture. Who was handed to the "
-        "optimiser: the weights of a network, or the one tensor that should move?",
+        "Neither the loss nor the image changes. What did you give to the optimiser: the weights "
+        "of a network, or the one tensor that should change?",
     ),
     Mistake(
         "start-returned", _start_and_history,
-        "The losses are right, and the picture is still the start. Which tensor has moved?",
+        "The losses are right, but you return the initial image. Which tensor has the optimiser "
+        "changed?",
     ),
     Mistake(
         "history-by-step", _wrong_walk(by_step=True),
-        "You have one loss for each call of .step(). The optimiser asked far more often. Where in "
-        "your code do you hear every question?",
+        "You record one loss for each call of .step(), but the optimiser made many more "
+        "evaluations. Which part of your code runs at every one of them?",
     ),
-    Mistake("history-too-long", _one_more, "Your last loss is one that nobody asked for."),
+    Mistake("history-too-long", _one_more, "Your last loss is one that the optimiser did not ask "
+                                           "for."),
     Mistake("gradients-pile-up", _wrong_walk(make=partial(_closure, forget=False)), PILE_UP),
     Mistake("clamp-in-closure", _wrong_walk(**_with("picture")), BEHIND_ITS_BACK),
     Mistake("clamp-in-closure", partial(_walk, **_with("picture")), BEHIND_ITS_BACK),
@@ -228,25 +230,26 @@ DESCEND = (
     Mistake("clamp-in-graph", partial(_walk, **_with("graph")), EDGES),
     Mistake(
         "clamped-between-steps", _wrong_walk(between=True),
-        "The optimiser remembers its last step from one .step() to the next. You moved the picture "
-        "in between. When is the one moment at which it does no harm?",
+        "The optimiser uses its last step again in the next call of .step(), and you have moved "
+        "the image in between. When does clipping do no harm?",
     ),
     Mistake(
         "not-clipped", _walk,
-        "Print the smallest and the largest value of your picture. A file cannot hold these.",
+        "Print the smallest and the largest value of your image. An image file cannot store these.",
     ),
     Mistake(
         "no-line-search", _wrong_walk(line_search=None),
-        "It walks, and takes each step on trust. Which option was the optimiser to have?",
+        "The loss falls, but no line search checks the steps. Which option does the task ask for?",
     ),
     Mistake(
         "memory-thrown-away", _wrong_walk(fresh=True),
-        "The first step is right. At the second, your optimiser has forgotten all that it had "
-        "learned. How many optimisers do you make?",
+        "The first call of .step() is right. By the second your optimiser has lost everything it "
+        "had learned. How many optimisers do you create?",
     ),
     Mistake(
         "one-step-only", lambda loss_of, start, steps: _clipped(loss_of, start, 1),
-        "One call of .step() takes twenty iterations at most. How many calls were asked for?",
+        "One call of .step() makes at most twenty iterations. How many calls does the task ask "
+        "for?",
     ),
 )  # fmt: skip
 
@@ -258,11 +261,12 @@ def descend(answer: Answer) -> None:
     must_be_a_walk(answer, answer(*case))
     answer.compare(
         _clipped, [case], mistakes=DESCEND,
-        otherwise="Compare the first two losses with those of your closure, called by hand.",
+        otherwise="Call your closure by hand, and compare the first two losses with those in your "
+        "history.",
     )  # fmt: skip
 
 
-# 3 Adam inside its limits
+# 3 Adam inside [0, 1]
 
 ADAM_STEPS, RATE = 30, 0.1
 """Long enough for pixels to reach an edge, stay there, and leave it again."""
@@ -310,10 +314,10 @@ def _late(loss_of: Loss, start: Tensor, steps: int, rate: float) -> tuple[Tensor
 
 
 NOT_SHOWN = (
-    "On the way, your picture has values that no screen can show, and the losses in your history "
-    "are theirs. After which line does a value first leave [0, 1]?"
+    "On the way, your image has values outside [0, 1], and the losses in your history belong to "
+    "such images. After which line does a value first leave the range?"
 )
-WHOSE_LIMITS = "It is the picture that has to stay in [0, 1]. What are a gradient's limits?"
+WHOSE_LIMITS = "It is the image that has to stay in [0, 1]. Does a gradient have such a range?"
 
 
 def _wrong_inside(**changes: Any) -> Callable[..., Any]:
@@ -325,42 +329,46 @@ INSIDE = (
     Mistake("clamped-at-the-end", _wrong_inside(last="", end="clamp"), NOT_SHOWN),
     Mistake(
         "last-step-free", _wrong_inside(first="clamp", last=""),
-        "Your history is right, and your picture is not. Who puts it back after the last step?",
+        "Your history is right, but your image is not. What brings it back into [0, 1] after the "
+        "last step?",
     ),
     Mistake("clamp-in-graph", _wrong_inside(last="", in_graph=True), EDGES),
     Mistake("clamp-in-graph", _wrong_inside(last="", end="clamp", in_graph=True), EDGES),
     Mistake(
         "lost-track", _lost,
-        "After the first step nothing moves. The optimiser still moves a tensor. Is it the one "
-        "that you look at? A name on the left of = may stand for a new tensor from there on.",
+        "After the first step the image no longer changes, although the optimiser is still "
+        "working on a tensor. Is it the one that you look at? An assignment with = may give the "
+        "name to a new tensor.",
     ),
     Mistake("gradient-clipped", _wrong_inside(last="gradient"), WHOSE_LIMITS),
     Mistake("gradient-clipped", _wrong_inside(last="gradient", end="clamp"), WHOSE_LIMITS),
     Mistake(
         "stretched", _wrong_inside(last="stretch"),
-        "Your picture fills [0, 1], and each step changes the brightness of all of it. A value "
-        "that was inside should stay as it is.",
+        "Your image fills [0, 1], but each step changes the brightness of all of it. A value "
+        "inside the range should stay as it is.",
     ),
     Mistake("gradients-pile-up", _wrong_inside(forget=False), PILE_UP),
     Mistake(
         "history-one-late", _late,
-        "Your first loss is that after a step. The first one belongs to the start.",
+        "Your history begins with the loss after the first step. It should begin with that of the "
+        "initial image.",
     ),
 )  # fmt: skip
 
 
-@task("Adam inside its limits", points=2, reread=(CHAPTER, "Clamping in the closure"))
+@task("Adam inside [0, 1]", points=2, reread=(CHAPTER, "Clamping in the closure"))
 def stay_inside(answer: Answer) -> None:
     """`stay_inside(loss_of, start, steps, learning_rate)`: Adam, the picture always in [0, 1]."""
     case = (*_valley(answer.inputs), ADAM_STEPS, RATE)
     must_be_a_walk(answer, answer(*case))
     answer.compare(
         _inside, [case], mistakes=INSIDE,
-        otherwise="Print the smallest and the largest value after each line of your loop.",
+        otherwise="Print the smallest and the largest value of the image after each line of your "
+        "loop.",
     )  # fmt: skip
 
 
-# 4 Which run is better
+# 4 The better run
 
 ONE, OTHER = "one", "other"
 History = list[float]
@@ -405,37 +413,40 @@ def _by(measure: Callable[[History, int], float], sign: int = 1) -> Callable[...
     return judged
 
 
+NO_COMPARISON = "You give the same answer for every pair of runs."
+
 BETTER = (
     Mistake(
         "ends-compared", _by(lambda run, _: run[-1]),
-        "One of the runs had more evaluations. What had it reached when the other was out of them?",
+        "One of the runs had more evaluations. How low was it when the shorter run ended?",
     ),
     Mistake(
         "minima-compared", _by(lambda run, _: min(run)),
-        "One of the runs had more evaluations. What had it reached when the other was out of them?",
+        "One of the runs had more evaluations. How low was it when the shorter run ended?",
     ),
     Mistake(
         "spike-believed", _by(lambda run, budget: run[budget - 1]),
-        "A run may jump at its last evaluation. Which of its pictures would you have saved?",
+        "A loss may jump at the last evaluation. Which image of the run would you have saved?",
     ),
     Mistake(
         "averages-compared", _by(lambda run, budget: sum(run[:budget]) / budget),
-        "You reward a run that is early. What counts is the best picture within the budget.",
+        "An average rewards a run that falls early. What counts is the best image within the "
+        "budget.",
     ),
     Mistake(
         "shorter-wins", _by(lambda run, _: len(run)),
-        "You compare how long they took. How far did they come?",
+        "You compare the lengths of the runs. How low did each get?",
     ),
     Mistake(
         "higher-wins", _by(lambda run, budget: min(run[:budget]), sign=-1),
-        "Your winner has the higher loss.",
+        "The run that you choose has the higher loss.",
     ),
-    Mistake("always-the-same", lambda one, other: ONE, "You give one answer for every race."),
-    Mistake("always-the-same", lambda one, other: OTHER, "You give one answer for every race."),
+    Mistake("always-the-same", lambda one, other: ONE, NO_COMPARISON),
+    Mistake("always-the-same", lambda one, other: OTHER, NO_COMPARISON),
 )  # fmt: skip
 
 
-@task("Which run is better", points=1, reread=(CHAPTER, "The race"))
+@task("The better run", points=1, reread=(CHAPTER, "The race"))
 def better_run(answer: Answer) -> None:
     """`better_run(one, other)`: "one" or "other", of two histories by evaluation."""
     races = _races(answer.inputs)
@@ -451,7 +462,7 @@ def _must_be_one_of(answer: Answer, names: Sequence[str], said: Any) -> None:
     if said not in names:
         answer.reject(
             "not-a-name", f"your function returned {said!r:.40}",
-            f"It should return one of {', '.join(map(repr, names))}, spelt like this.",
+            f"It should return one of {', '.join(map(repr, names))}, spelt exactly like this.",
         )  # fmt: skip
 
 
@@ -491,44 +502,45 @@ def _runs(inputs: Inputs) -> dict[str, tuple[str, History]]:
 CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
     ("nan", ""): (
         "nan-missed",
-        "This run ends in nan. Ask Python whether nan > 1, and whether nan < 1. What does your "
-        "function make of these answers?",
+        "This run ends with nan. What does Python say to nan > 1, and to nan < 1? What does your "
+        "function do with these answers?",
     ),
     ("spike", "diverged"): (
         "spike-feared",
-        "This run jumped above its start once, and recovered. Where is it at its end?",
+        "This run jumped above its first loss once and recovered. Where does it end?",
     ),
     ("crawl", "converged"): (
         "crawling-taken-for-converged",
-        "Its last quarter is nearly flat, and so are all the others. Has this run ever come "
-        "anywhere?",
+        "Its last quarter is nearly flat, and so is the rest. How far has this run fallen "
+        "altogether?",
     ),
     ("standstill", "converged"): (
         "crawling-taken-for-converged",
-        "Its last quarter is flat, and so are all the others. Has this run ever come anywhere?",
+        "Its last quarter is flat, and so is the rest. How far has this run fallen altogether?",
     ),
     ("crawl", "falling"): (
         "crawling-taken-for-falling",
-        "It falls. How much of its first loss has it lost over the whole run?",
+        "It is falling, but slowly. By what fraction of its first loss has it fallen altogether?",
     ),
     ("flat end", "falling"): (
         "converged-taken-for-falling",
-        "It fell a long way. What did the last quarter add to that?",
+        "It has fallen a long way. How much of the fall happened in the last quarter?",
     ),
     ("fall", "converged"): (
         "falling-taken-for-converged",
-        "It fell a long way. What did the last quarter add to that? Give it more steps?",
+        "It has fallen a long way. How much of the fall happened in the last quarter? Would more "
+        "steps help?",
     ),
     ("high plateau", "converged"): (
         "rise-missed",
-        "Its end is flat. Compare that end with the first loss.",
+        "Its end is flat. Compare that value with the first loss.",
     ),
     ("rise", ""): ("rise-missed", "Compare the last loss with the first."),
     ("high plateau", ""): ("rise-missed", "Compare the last loss with the first."),
 }
 """The run, what was said of it (or anything else that is wrong): the mistake, and a hint."""
 
-OTHERWISE = ("wrong-diagnosis", "Work through the four rules for this run with paper and pencil.")
+OTHERWISE = ("wrong-diagnosis", "Work through the four rules for this run with pencil and paper.")
 
 
 @task("A diagnosis", points=2, reread=(CHAPTER, "The clinic"))
@@ -539,7 +551,8 @@ def diagnose(answer: Answer) -> None:
     if len(set(said.values())) == 1:
         answer.reject(
             "always-the-same", f"you call every run {said['fall']!r}",
-            "Print the first loss, the last one, and the one at three quarters, for two runs.",
+            "Print the first loss, the last one and the one at three quarters, for two of the "
+            "runs.",
         )  # fmt: skip
     for name, (right, history) in runs.items():
         if said[name] != right:
@@ -571,8 +584,8 @@ def _same_in(answer: Answer, unit: float, history: History, right: str) -> None:
             "absolute-threshold",
             f"a run that you called {right!r} is {said!r} when all its losses are multiplied by "
             f"{unit:g}",
-            "Nothing has changed but the unit. Which number in your function has a unit? Measure "
-            "by something that the run itself brings.",
+            "Only the unit has changed. Which number in your function has a unit? Compare losses "
+            "of the run with each other instead.",
         )  # fmt: skip
 
 
@@ -624,60 +637,65 @@ def _straight_down(gradient: Tensor, pairs: Pairs) -> Tensor:
     return -gradient
 
 
-TURN = "In the turn, with s = (0.1) and y = (1), the curvature is 10. What should become of q?"
+TURN = (
+    "Try the gradient (0, 1) and one pair, s = (0.1, 0) and y = (1, 0). The pair says that the "
+    "curvature is 10. Neither loop changes this gradient, so only the scaling between them does: "
+    "does it make the step longer or shorter than the gradient?"
+)
 
 DIRECTION = (
     Mistake(
         "uphill", _wrong_loops(sign=1),
-        "Take a step along your direction, however short: the loss rises.",
+        "Take a short step along your direction: the loss rises.",
     ),
     Mistake(
         "curvature-ignored", _straight_down,
-        "That is the slope alone. What have the pairs changed?",
+        "That is the direction of steepest descent. What do the pairs contribute?",
     ),
     Mistake(
         "bad-pair-kept", _wrong_loops(keep=False),
-        "One of the pairs says that the ground curves downward, and you believed it. How do you "
-        "recognise such a pair by one number?",
+        "One of the pairs has negative curvature along its step, and you have used it. By which "
+        "single number do you recognise such a pair?",
     ),
     Mistake("scale-missing", _wrong_loops(scale=lambda s, y: 1.0), TURN),
     Mistake("scale-upside-down", _wrong_loops(scale=lambda s, y: (y @ y) / (s @ y)), TURN),
     Mistake(
         "scale-of-another-pair", _wrong_loops(newest=0),
-        "With one pair you are right. With several, which of them knows best what the ground is "
-        "like here?",
+        "With one pair you are right. With several, which of them describes the curvature near "
+        "the current image best?",
     ),
     Mistake(
         "scale-of-a-bad-pair",
         _wrong_loops(seen_by_the_turn=True),
-        "Both loops leave out the pairs that curve downward. The turn between them does not.",
+        "Both loops ignore the pairs with negative curvature. The scaling between the loops does "
+        "not.",
     ),
     Mistake(
         "first-loop-forwards", _wrong_loops(down=iter),
-        "With one pair you are right. In which order does the first loop meet the pairs?",
+        "With one pair you are right. In which order does the first loop go through the pairs?",
     ),
     Mistake(
         "second-loop-backwards", _wrong_loops(up=reversed),
-        "With one pair you are right. In which order does the second loop meet the pairs?",
+        "With one pair you are right. In which order does the second loop go through the pairs?",
     ),
     Mistake(
         "loops-exchanged", _wrong_loops(down=iter, up=reversed),
-        "With one pair you are right. Which pair comes first on the way in, and which on the way "
-        "back?",
+        "With one pair you are right. Which pair comes first in the first loop, and which in the "
+        "second?",
     ),
     Mistake(
         "wrong-sign-on-the-way-back", _wrong_loops(back=1),
-        "Give it one pair, and y itself as the gradient. The answer must be −s, exactly. Follow "
-        "the numbers through the second loop.",
+        "Try the gradient (0, 1) and one pair, s = (1, 0) and y = (1, 1). The direction should be "
+        "(0.5, −0.5). Follow the numbers through the second loop.",
     ),
     Mistake(
         "s-and-y-swapped", _wrong_loops(swap=True),
-        "Which of the two is the step, and which is the change of the gradient? Give it one pair, "
-        "and y itself as the gradient. The answer must be −s, exactly.",
+        "Which of the two is the step, and which is the change of the gradient? Try one pair, "
+        "with y itself as the gradient: the direction must be exactly −s.",
     ),
     Mistake(
         "second-loop-missing", _wrong_loops(second=False),
-        "The numbers that the first loop keeps are never used.",
+        "The numbers that the first loop stores are never used.",
     ),
 )  # fmt: skip
 
@@ -695,8 +713,9 @@ def direction(answer: Answer) -> None:
     ]
     answer.compare(
         _by_matrix, cases, mistakes=DIRECTION,
-        otherwise="Begin with a single pair, and y itself as the gradient: the answer must be −s, "
-        "exactly. Then two pairs, by hand.",
+        otherwise="Begin with a single pair and y itself as the gradient: the direction must be "
+        "exactly −s. Then try the gradient (0, 1) with s = (1, 0) and y = (1, 1), where "
+        "it is (0.5, −0.5), and finally two pairs by hand.",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Checks of exercise 8: layers compared at equal strength, a sweep, and reading its sheet."""
+"""Checks of exercise 8: layers compared at equal strength, a sweep, and interpreting it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _number(inputs: Inputs, low: float = 0.5, high: float = 4.0) -> float:
     return low + (high - low) * torch.rand(1, generator=inputs.generator).item()
 
 
-# 1 The strength of a choice
+# 1 The strength of the style
 
 
 def _term(before: Weights, weights: Weights) -> float:
@@ -58,23 +58,27 @@ def _by_place(before: Weights, weights: Weights, beta: float, energy: float) -> 
     return beta * sum(weight * loss for weight, loss in pairs) / energy
 
 
-WHOSE_WEIGHT = "Double one of the layer weights. By how much does the style term change, and yours?"
+WHOSE_WEIGHT = (
+    "Double one of the layer weights. By how much does the style term change, and by how much does "
+    "your result?"
+)
 
 STRENGTH = (
     Mistake(
         "energy-forgotten", lambda before, weights, beta, energy: beta * _term(before, weights),
-        "Your number has a unit: it changes when the photograph has more pixels. In which unit is "
-        "the content loss of the recap measured?",
+        "Your result has a unit: for a photograph with more pixels it would mean something else. "
+        "In which unit does the recap measure the content loss?",
     ),
     Mistake(
         "energy-multiplied",
         lambda before, weights, beta, energy: beta * _term(before, weights) * energy,
-        "Your number has a unit, squared. How many energies does a loss hold: is that a product?",
+        "Your result has the unit of a loss squared. How do you count how many energies a loss "
+        "contains?",
     ),
     Mistake(
         "beta-forgotten",
         lambda before, weights, beta, energy: _term(before, weights) / energy,
-        "Double β. By how much does the style term change, and yours?",
+        "Double β. By how much does the style term change, and by how much does your result?",
     ),
     Mistake(
         "weights-forgotten",
@@ -88,32 +92,32 @@ STRENGTH = (
     Mistake(
         "mean-for-sum",
         lambda before, *rest: _strength(before, *rest) / len(rest[0]),
-        "The total loss adds its layers up. Do you?",
+        "The total loss adds up the layers. Does your function?",
     ),
     Mistake(
         "mean-for-sum",
         lambda before, *rest: _strength(before, *rest) / len(before),
-        "The total loss adds its layers up. Do you?",
+        "The total loss adds up the layers. Does your function?",
     ),
     Mistake(
         "upside-down", lambda *case: 1 / _strength(*case),
-        "Double β: the style becomes stronger. Does your number grow?",
+        "Double β: the style becomes stronger. Does your result grow?",
     ),
     Mistake(
         "paired-by-place", _by_place,
-        "The first layer that has a weight need not be the first of all. What tells you which "
-        "weight belongs to which loss?",
+        "The first layer with a weight need not be the first layer of all. How do you find the "
+        "loss that belongs to a weight?",
     ),
 )  # fmt: skip
 
 
-@task("The strength of a choice", points=1, reread=(CHAPTER, "Equal size at the start"))
+@task("The strength of the style", points=1, reread=(CHAPTER, "Equal size at the start"))
 def style_strength(answer: Answer) -> None:
     """`style_strength(before, weights, beta, energy)`: the style term in units of the content."""
     cases = [_choice(answer.inputs, chosen) for chosen in (LAYERS[3:], LAYERS[1:4], LAYERS)]
     answer.compare(
         _strength, cases, mistakes=STRENGTH,
-        otherwise="Write the style term of the total loss for two layers, with numbers.",
+        otherwise="Write down the style term of the total loss for two layers, with numbers.",
     )  # fmt: skip
 
 
@@ -141,8 +145,8 @@ def _inverse_to_one(layers: Sequence[str], before: Weights) -> Weights:
 
 
 EQUAL_WEIGHTS = (
-    "One of the layers still does nearly all the talking. Compute weight · loss for each layer of "
-    "a set. What should these numbers be?"
+    "One of the layers still dominates the others. Compute weight · loss for each layer of a set. "
+    "What should these numbers be?"
 )
 
 SHARES = (
@@ -151,35 +155,35 @@ SHARES = (
     Mistake(
         "loudest-decides",
         _each(lambda layer, layers, before: 1 / sum(before[k] for k in layers)),
-        "The style term is 1, as it should be. Whose work is it? " + EQUAL_WEIGHTS,
+        "The style term is 1, as it should be, but not in equal shares. " + EQUAL_WEIGHTS,
     ),
     Mistake(
         "too-strong", _each(lambda layer, layers, before: 1 / before[layer]),
-        "Each layer has the same share. What do the shares of two layers add up to, and those of "
-        "five?",
+        "Every layer contributes the same amount. What is the sum for a set of two layers, and "
+        "for one of five?",
     ),
     Mistake(
         "weights-sum-to-one", _inverse_to_one,
-        "Your weights add up to 1. What has to add up to 1 is weight · loss.",
+        "Your weights add up to 1. It is the products weight · loss that should.",
     ),
     Mistake(
         "upside-down",
         _each(lambda layer, layers, before: before[layer] / sum(before[k] for k in layers)),
-        "The loudest layer has got the largest weight.",
+        "The layer with the largest loss gets the largest weight. Should it?",
     ),
     Mistake(
         "upside-down", _each(lambda layer, layers, before: before[layer] / len(layers)),
-        "The loudest layer has got the largest weight.",
+        "The layer with the largest loss gets the largest weight. Should it?",
     ),
     Mistake(
         "counted-all-layers",
         _each(lambda layer, layers, before: 1 / (len(before) * before[layer])),
-        "With all layers you are right. With two of them the style term is too small. How many "
-        "share it?",
+        "With all layers you are right, with two of them the style term is too small. How many "
+        "layers share it?",
     ),
     Mistake(
         "all-layers-weighted", lambda layers, before: _shares(before, before),
-        "You give weights to layers that are not in the set.",
+        "You return weights for layers that are not in the set.",
     ),
 )  # fmt: skip
 
@@ -191,8 +195,8 @@ def equal_shares(answer: Answer) -> None:
     cases = [(layers, _before(answer.inputs)) for layers in sets]
     answer.compare(
         _shares, cases, mistakes=SHARES, atol=0.0,
-        otherwise="Take two layers with the losses 10 and 0.1. Which two weights give each layer "
-        "half of a style term of 1?",
+        otherwise="Take two layers with losses of 10 and 0.1. Which two weights make each of them "
+        "contribute half of a style term of 1?",
     )  # fmt: skip
 
 
@@ -228,21 +232,21 @@ def _rows(sets: Sets, *rest: Any) -> list[list[Setting]]:
 SETTINGS = (
     Mistake(
         "column-by-column", _column_by_column,
-        "All cells are there, in another order. A contact sheet is filled row by row: which of the "
-        "two loops is the outer one?",
+        "All cells are there, but in another order. A contact sheet is filled row by row: which "
+        "of the two loops is the outer one?",
     ),
     Mistake(
         "diagonal-only", _diagonal,
-        "How many cells has a table of three rows and two columns? You have fewer.",
+        "How many cells does a table with three rows and two columns have? You return fewer.",
     ),
     Mistake(
         "list-of-rows", _rows,
-        "You have a list of rows. Whoever runs the settings wants one long list.",
+        "You return a list of rows. The task asks for one long list.",
     ),
     Mistake(
         "ratio-for-beta",
         lambda sets, ratios, before, energy: _settings(sets, ratios, before, 1.0),
-        "A ratio has no unit, and the library's β has one. In which unit is the content loss?",
+        "A ratio has no unit, but β does. In which unit is the content loss measured?",
     ),
     Mistake(
         "equal-weights",
@@ -259,13 +263,13 @@ SETTINGS = (
     Mistake(
         "all-layers-weighted",
         lambda *case: _settings(*case, weigh=lambda layers, before: _shares(before, before)),
-        "Every row has the same layers. What should differ from row to row?",
+        "All your rows use the same layers. What should differ from row to row?",
     ),
     Mistake(
         "last-row-only",
         lambda sets, *rest: _rows(sets, *rest)[-1],
-        "Only the last set is in your list. Where does the list begin, inside the loop or before "
-        "it?",
+        "Your list contains the last set only. Where do you create the list, inside the loop or "
+        "before it?",
     ),
 )  # fmt: skip
 
@@ -284,7 +288,7 @@ def sweep_settings(answer: Answer) -> None:
     )  # fmt: skip
 
 
-# 4 Many at once
+# 4 Several processes
 
 JOBS, CELLS = 2, 6
 """Processes, and cells of the table that they share."""
@@ -304,7 +308,7 @@ def _painter(slow: float) -> Callable[[Setting], SimpleNamespace]:
     return paint  # made here, it travels by value: no process has to import this package
 
 
-@task("Many at once", points=2,
+@task("Several processes", points=2,
       reread=(CHAPTER, "The table, on as many cores as you like"))  # fmt: skip
 def run_all(answer: Answer) -> None:
     """`run_all(paint, settings, jobs)`: `paint(setting)` for each, in so many processes."""
@@ -316,14 +320,14 @@ def run_all(answer: Answer) -> None:
     if not isinstance(painted, (list, tuple)):
         answer.reject(
             "not-a-list", f"your function returned a {type(painted).__name__}",
-            "Your caller wants the pictures, all of them, in a list.",
+            "Return a list with all the results.",
         )  # fmt: skip
     _must_be_in_order(answer, painted, [(name, beta) for name, _, beta in settings])
     if {cell.process for cell in painted} == {os.getpid()}:
         answer.reject(
-            "one-process", f"all {CELLS} were painted by the notebook's own process",
-            f"The other processors had a rest. Who was told that there are {JOBS} jobs, and does "
-            "it mean processes?",
+            "one-process", f"all {CELLS} settings were computed by the notebook's own process",
+            f"The other cores were idle. Where do you pass on that there are {JOBS} jobs, and are "
+            "they processes rather than threads?",
         )  # fmt: skip
 
 
@@ -341,13 +345,13 @@ def _must_be_in_order(answer: Answer, painted: Sequence[Any], wanted: list[Any])
     if sorted(found, key=repr) == sorted(wanted, key=repr):
         answer.reject(
             "out-of-order", f"the names come back as {', '.join(str(name) for name, _ in found)}",
-            "All are there. Which picture would stand beside which label? The order of the "
-            "settings must not depend on who is done first.",
+            "All results are there, but the labels would no longer fit. The order must be that of "
+            "the settings, whichever is finished first.",
         )  # fmt: skip
     answer.reject(
-        "not-every-setting", f"{len(found)} results came back for {len(wanted)} settings, or "
-        "they are not what paint returned",
-        "There should be one result for each setting: what paint returned for it, as it is.",
+        "not-every-setting", f"{len(found)} results came back for {len(wanted)} settings, or they "
+                             "are not what paint returned",
+        "Return one result for each setting: exactly what paint returned for it.",
     )  # fmt: skip
 
 
@@ -390,12 +394,12 @@ def mystery_sheet() -> tuple[tuple[Tensor, ...], ...]:
 
 
 SWAPPED = {
-    ("high", "low"): "In one of these rows the saucer keeps its red, and its surface breaks up. "
-    "Which layers see colours, and which see shapes?",
-    ("all", "low"): "Both of these rows take over the painting's colours. In which of them do the "
-    "forms give way as well, as the ratio grows?",
-    ("all", "high"): "In both of these rows the forms give way. In which of them do the colours "
-    "follow, as the ratio grows?",
+    ("high", "low"): "In one of these rows the saucer keeps its red while its surface breaks up "
+    "into strokes. Which layers change colours, and which change shapes?",
+    ("all", "low"): "Both of these rows take on the painting's colours. In which of them do the "
+    "shapes change too as the ratio grows?",
+    ("all", "high"): "In both of these rows the shapes change. In which of them do the colours "
+    "follow as the ratio grows?",
 }
 
 
@@ -406,21 +410,20 @@ def read_sheet(answer: Answer) -> None:
     if sorted(said.values()) != sorted(ROWS.values()) or said.keys() != ROWS.keys():
         answer.reject(
             "not-the-three-names", f"you handed in {answer.value!r:.60}",
-            "Each of the rows A, B and C has one of the names low, high and all, and no two have "
-            "the same.",
+            "Give each of the rows A, B and C one of the names low, high and all, each name once.",
         )  # fmt: skip
     wrong = [row for row in ROWS if said[row] != ROWS[row]]
     if len(wrong) == 2:
         first, second = sorted(ROWS[row] for row in wrong)
         answer.reject(
-            f"{first}-and-{second}-swapped", f"row {' and row '.join(wrong)} are exchanged",
+            f"{first}-and-{second}-swapped", f"rows {' and '.join(wrong)} are exchanged",
             SWAPPED[first, second],
         )  # fmt: skip
     if wrong:
         answer.reject(
             "none-in-place", "no row is right",
-            "Begin with the saucer. In which row does it stay red at both ratios? Then look at the "
-            "outlines of the cup in the two others.",
+            "Begin with the saucer. In which row does it stay red at both ratios? Then compare "
+            "the outlines of the cup in the other two.",
         )  # fmt: skip
 
 

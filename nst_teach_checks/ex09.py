@@ -1,4 +1,4 @@
-"""Checks of exercise 9: clouds of features, their distances, and what these cannot see."""
+"""Checks of exercise 9: clouds of features, distances between them, and their blind spots."""
 
 from __future__ import annotations
 
@@ -86,21 +86,21 @@ def _without_itself(similarities: Tensor) -> Tensor:
 
 
 TOY = (
-    "Take one filter, one point 1 in the first cloud and one point 2 in the second. What should "
-    "come out, and what does yours give?"
+    "Take one filter, with the single point 1 in the first cloud and the single point 2 in the "
+    "second. What should the result be, and what is yours?"
 )
-NOTHING = "Hand it the same cloud twice. What is the distance of a cloud from itself?"
+NOTHING = "Pass the same cloud twice. What is the distance of a cloud from itself?"
 
 MMD = (
     Mistake(
         "kernel-not-squared", lambda f, s: _mmd(f, s, lambda x, y: x.mT @ y),
-        "That is the distance for another kernel: it sees nothing but the means of the clouds.",
+        "That is the distance for another kernel, which sees only the means of the clouds.",
     ),
     Mistake(
         "squared-too-late",
         lambda f, s: _mmd(f, s, lambda x, y: x.mT @ y, _mean_then_square),
         "The kernel is applied to each pair of points. Which comes first in the formula, the "
-        "square or the sum over pairs?",
+        "square or the sum over the pairs?",
     ),
     Mistake("cross-term-once", lambda f, s: _mmd(f, s, cross=-1.0), NOTHING),
     Mistake("cross-term-added", lambda f, s: _mmd(f, s, cross=2.0), NOTHING),
@@ -108,18 +108,17 @@ MMD = (
     Mistake("cross-term-missing", lambda f, s: _mmd(f, s, cross=0.0), NOTHING),
     Mistake(
         "sum-for-mean", lambda f, s: _mmd(f, s, middle=torch.sum),
-        "Write each point of one cloud down twice. It is the same cloud, so what should the "
-        "distance do, and what does yours?",
+        "List each point of one cloud twice. That does not change the mean over the pairs: does "
+        "it change your distance?",
     ),
     Mistake(
         "pairs-with-itself-left-out", lambda f, s: _mmd(f, s, middle=_without_itself),
-        "You leave out each point's similarity to itself. Statisticians do so when a cloud is a "
-        "sample of something larger. Does the formula do so?",
+        "You leave out the similarity of each point to itself. Statisticians do so when a cloud "
+        "is a sample of something larger. Does the formula?",
     ),
     Mistake(
         "root-taken", lambda f, s: _mmd(f, s).sqrt(),
-        "Your numbers are right, and then something happens to them that the formula does not "
-        "have.",
+        "Your result was right before its last step, which does not occur in the formula.",
     ),
 )  # fmt: skip
 
@@ -156,11 +155,11 @@ def _positions(x: Tensor) -> int:
 
 
 COUNTS = (
-    "Tile the style to twice its height. Its cloud is the same, each point twice. What does your "
-    "distance do?"
+    "Put two copies of the style one above the other. Its cloud is the same, with each point "
+    "twice. What happens to your distance?"
 )
-CONSTANTS = "Compare with task 1 on a layer of one filter, and then on a layer of two."
-BATCH = "Hand in three different pictures. How many distances should there be?"
+CONSTANTS = "Compare with task 1, first for a layer of one filter, then for a layer of two."
+BATCH = "Pass a batch of three different images. How many distances should you get?"
 
 BY_GRAMS = (
     Mistake(
@@ -184,34 +183,34 @@ BY_GRAMS = (
     Mistake(
         "style-loss-returned",
         lambda f, s: 0.25 * (_gram(f) - _gram(s)).square().mean((1, 2)),
-        "That is E, the style loss. How much smaller is it than the distance, and what does that "
-        "depend on?",
+        "That is E, the style loss. By which factor is it smaller than the distance, and on what "
+        "does the factor depend?",
     ),
     Mistake(
         "style-loss-returned", lambda f, s: losses.style_loss(_gram(f), _gram(s)),
-        "That is E, the style loss, and one number for the whole batch. The task asks for the "
-        "distance, one for each picture.",
+        "That is E, the style loss, as one number for the whole batch. The task asks for the "
+        "distance, one for each image.",
     ),
     Mistake(
         "batch-folded", lambda f, s: _gram_distance(_folded(f), _folded(s)),
-        "The points of all pictures have ended up in one cloud. Each picture has its own.",
+        "You have put the points of all images into one cloud. Each image has a cloud of its own.",
     ),
     Mistake(
         "batch-folded", lambda f, s: _gram_distance(_folded(f), _folded(s))[0],
-        "The points of all pictures have ended up in one cloud. Each picture has its own.",
+        "You have put the points of all images into one cloud. Each image has a cloud of its own.",
     ),
     Mistake("batch-summed", lambda f, s: _gram_distance(f, s).sum(), BATCH),
     Mistake("batch-summed", lambda f, s: _gram_distance(f, s).mean(), BATCH),
     Mistake("batch-summed", lambda f, s: _gram_distance(f, s)[0], BATCH),
     Mistake(
         "root-taken", lambda f, s: _gram_distance(f, s).sqrt(),
-        "Double all features of both. By what factor should the distance grow? (The kernel has a "
-        "square, and the Gram matrix too.)",
+        "Double all features of both. By what factor should the distance grow? (The kernel "
+        "contains a square, and so does the Gram matrix.)",
     ),
     Mistake(
         "absolute-for-squared", lambda f, s: (_gram(f) - _gram(s)).abs().sum((1, 2)),
-        "Double all features of both. By what factor should the distance grow? (The kernel has a "
-        "square, and the Gram matrix too.)",
+        "Double all features of both. By what factor should the distance grow? (The kernel "
+        "contains a square, and so does the Gram matrix.)",
     ),
 )  # fmt: skip
 
@@ -236,7 +235,7 @@ class _Largest(TorchDispatchMode):
         return output
 
 
-@task("Without any pair", points=2, reread=(CHAPTER, "The distance between two clouds"))
+@task("Without pairs", points=2, reread=(CHAPTER, "The distance between two clouds"))
 def by_grams(answer: Answer) -> None:
     """`by_grams(features, style)`: the same from `(B, N, h, w)`, without comparing pairs."""
     cases = [_layers(answer, batch, dtype) for batch, dtype in KINDS]
@@ -258,13 +257,14 @@ def _must_not_make_pairs(answer: Answer) -> None:
         answer.guarded(lambda: answer.value(crowd, crowd[..., 1:]))
     if largest.numbers >= points * (width - 1):
         answer.reject(
-            "all-pairs", f"for {points} points you make a tensor of {largest.numbers} numbers",
-            "The distance is right, and the price is too high: a number for each pair of points. "
-            f"A Gram matrix of {filters} filters has {filters**2} numbers, however many points.",
+            "all-pairs", f"for {points} points you create a tensor of {largest.numbers} numbers",
+            "The distance is right, but it costs too much: you store a number for each pair of "
+            f"points. A Gram matrix of {filters} filters has only {filters ** 2} numbers, however "
+            "many points there are.",
         )  # fmt: skip
 
 
-# 3 One Gram, another mean
+# 3 The same Gram entry, another mean
 
 
 def _two_levels(values: Tensor, mean: float) -> Tensor:
@@ -299,7 +299,10 @@ def _moved_then_scaled(values: Tensor, mean: float) -> Tensor:
     return moved * (values.square().mean() / moved.square().mean()).sqrt()
 
 
-SPREAD = "The Gram matrix holds neither the mean nor the spread. Which number of a filter is in it?"
+SPREAD = (
+    "The Gram matrix contains neither the mean nor the deviation of a filter by itself. Which "
+    "number does it contain?"
+)
 
 EXCHANGE = (
     _with_moments(
@@ -309,47 +312,48 @@ EXCHANGE = (
     _with_moments("spread-kept", lambda values, mean: values - values.mean() + mean, SPREAD),
     _with_moments(
         "only-scaled", lambda values, mean: values * (mean / values.mean()),
-        "You scale everything by one factor. The mean square changes with it.",
+        "You multiply everything by one factor, which changes the mean square as well.",
     ),
     _with_moments(
         "scaled-after-all", _moved_then_scaled,
-        "First you set the mean, then you scale until the mean square fits. What does the second "
-        "step do to the first?",
+        "First you set the mean, then you scale until the mean square is right. What does the "
+        "second step do to the mean?",
     ),
     _with_moments(
         "no-spread", lambda values, mean: torch.full_like(values, mean),
-        "All of yours are equal. What is the mean square of equal numbers?",
+        "All your values are equal. What is the mean square of equal numbers?",
     ),
     _with_moments(
         "mean-square-for-spread",
         lambda values, mean: _levels(values, mean, values.square().mean().sqrt()),
-        "Yours takes the whole mean square as spread. How much of it comes from the mean already?",
+        "You use the whole mean square for the spread. How much of it is already due to the mean?",
     ),
     _with_moments(
         "variance-for-deviation",
         lambda values, mean: _levels(values, mean, values.square().mean() - mean**2),
-        "A distance from the mean has the unit of the values. Which unit has yours?",
+        "A distance from the mean has the same unit as the values. Which unit does yours have?",
     ),
     _with_moments(
         "mean-not-squared",
         lambda values, mean: _levels(values, mean, (values.square().mean() - mean).sqrt()),
-        "Measure the features in other units: all of them ten times as large. By what factor does "
-        "each term under your root grow?",
+        "Multiply all features, and the mean, by ten. By what factor does each term under your "
+        "root grow?",
     ),
     _with_moments(
         "count-less-one", lambda values, mean: _standardised(values, mean, correction=1),
-        "Very close. torch's var() and std() divide by something else than the number of values "
-        "unless you tell them: look up correction.",
+        "Very close. Unless told otherwise, torch's var() and std() do not divide by the number "
+        "of values: look up the argument correction.",
     ),
     _with_moments(
         "unit-spread",
         lambda values, mean: mean + (values - values.mean()) / values.std(correction=0),
-        "Your mean is right. Now work out what mean square yours has, and what it should have.",
+        "Your mean is right. Now work out which mean square your values have, and which they "
+        "should have.",
     ),
 )  # fmt: skip
 
 
-@task("One Gram, another mean", points=2, reread=(CHAPTER, "What it cannot see"))
+@task("The same Gram entry, another mean", points=2, reread=(CHAPTER, "What it cannot see"))
 def exchange(answer: Answer) -> None:
     """`exchange(values, mean)`: other values `(M,)` with this mean and the old mean square."""
     cases = [_filter_and_mean(answer, dtype) for dtype in (*TYPES, torch.float32)]
@@ -359,7 +363,7 @@ def exchange(answer: Answer) -> None:
         _must_not_be_luck(answer, *made)
     answer.through(_moments).compare(
         lambda values, mean: _moments(_two_levels, values, mean), cases, mistakes=EXCHANGE,
-        otherwise="Do it on paper for two values, 0 and 1, and a mean of 0.6.",
+        otherwise="Work it out on paper for the two values 0 and 1 and a mean of 0.6.",
     )  # fmt: skip
 
 
@@ -368,9 +372,9 @@ def _must_not_be_luck(answer: Answer, one: Tensor, other: Tensor) -> None:
     if abs(means[0] - means[1]) > LUCK:
         answer.reject(
             "only-on-average",
-            f"called twice, yours has the means {means[0]:.4g} and {means[1]:.4g}",
-            "Random numbers have the mean that they were asked for only in the long run. What can "
-            "you do to numbers that you have, so that their mean is exact?",
+            f"called twice, your function gives means of {means[0]:.4g} and {means[1]:.4g}",
+            "The mean of random numbers is right only on average. How can you change given "
+            "numbers so that their mean is exact?",
         )  # fmt: skip
 
 
@@ -418,8 +422,8 @@ def _of(one: Callable[[Tensor], Tensor], f: Tensor, s: Tensor) -> Tensor:
 
 
 DEAD = (
-    "One filter never fires. What is its deviation, how steep is a root there, and what is the "
-    "small constant good for?"
+    "One filter never responds. What is its deviation, how steep is the square root there, and "
+    "what is the small constant for?"
 )
 
 STATISTICS = (
@@ -438,16 +442,16 @@ STATISTICS = (
         lambda f, s: (
             _statistics(f, correction=1) - _statistics(s, correction=1)
         ).square().sum(0).mean(-1),
-        "torch's var() and std() divide by something else than the number of positions unless you "
-        "tell them: look up correction.",
+        "Unless told otherwise, torch's var() and std() do not divide by the number of positions: "
+        "look up the argument correction.",
     ),
     Mistake(
         "count-less-one",
         lambda f, s: (
             _statistics(f, correction=1, epsilon=0) - _statistics(s, correction=1, epsilon=0)
         ).square().sum(0).mean(-1),
-        "torch's std() divides by something else than the number of positions unless you tell it: "
-        "look up correction. And what is good for a filter that never fires?",
+        "Unless told otherwise, torch's std() does not divide by the number of positions: look up "
+        "the argument correction. And what happens for a filter that never responds?",
     ),
     Mistake(
         "dead-filter",
@@ -456,40 +460,42 @@ STATISTICS = (
     ),
     Mistake(
         "deviation-missing", lambda f, s: _of(lambda x: _statistics(x)[0], f, s),
-        "Your distance sees the means alone. Which half of the formula is not in it?",
+        "Your distance depends on the means only. Which half of the formula is missing?",
     ),
     Mistake(
         "mean-missing", lambda f, s: _of(lambda x: _statistics(x)[1], f, s),
-        "Add 1 to all features of the one. Should the distance change, and does yours?",
+        "Add 1 to all features of one of the two. Should the distance change, and does yours?",
     ),
     Mistake(
         "sum-for-mean",
         lambda f, s: (_statistics(f) - _statistics(s)).square().sum((0, 2)),
-        "Write each filter down twice. What should the distance do, and what does yours?",
+        "List each filter twice. The mean over the filters stays the same: does your distance?",
     ),
     Mistake(
         "mean-of-both", lambda f, s: (_statistics(f) - _statistics(s)).square().mean((0, 2)),
-        "Over how many things does the formula divide: filters, or means and deviations?",
+        "By what does the formula divide: by the number of filters, or by the number of means and "
+        "deviations?",
     ),
     Mistake(
         "absolute-for-squared",
         lambda f, s: (_statistics(f) - _statistics(s)).abs().sum(0).mean(-1),
-        "Double all features. By what factor should the distance grow?",
+        "Double all features. By what factor should the distance grow, and by what factor does "
+        "yours?",
     ),
     Mistake(
         "filters-mixed",
         lambda f, s: _statistics_distance(f.flatten(1)[:, None, None], s.flatten(1)[:, None, None]),
-        "You take one mean over all filters. Each filter has its own.",
+        "You compute one mean over all filters. Each filter has a mean of its own.",
     ),
     Mistake(
         "batch-folded",
         lambda f, s: _statistics_distance(_folded(f), _folded(s)),
-        "The points of all pictures have ended up in one cloud. Each picture has its own.",
+        "You have put the points of all images into one cloud. Each image has a cloud of its own.",
     ),
     Mistake(
         "batch-folded",
         lambda f, s: _statistics_distance(_folded(f), _folded(s))[0],
-        "The points of all pictures have ended up in one cloud. Each picture has its own.",
+        "You have put the points of all images into one cloud. Each image has a cloud of its own.",
     ),
     Mistake("batch-summed", lambda f, s: _statistics_distance(f, s).sum(), BATCH),
     Mistake("batch-summed", lambda f, s: _statistics_distance(f, s).mean(), BATCH),
@@ -504,12 +510,12 @@ def statistics_distance(answer: Answer) -> None:
         features[:, 0] = 0  # a filter that never fires
     answer.compare(
         _statistics_distance, cases, mistakes=STATISTICS,
-        otherwise="Try it on one filter with the values 0 and 2, against one with 1 and 1.",
+        otherwise="Try one filter with the values 0 and 2, against one with 1 and 1.",
     )  # fmt: skip
     answer.gradients(_statistics_distance, cases[0], mistakes=STATISTICS)
 
 
-# 5 From the side
+# 5 Sorted projections
 
 
 def _sliced(f: Tensor, s: Tensor, lines: Tensor) -> Tensor:
@@ -527,55 +533,57 @@ SLICED = (
     Mistake(
         "sorted-before-projecting",
         lambda f, s, lines: (lines @ (f.sort(-1).values - s.sort(-1).values)).square().mean(),
-        "You sort each filter by itself. That tears the points apart: a point is a column, and "
+        "You sort each filter separately, which tears the points apart: a point is a column, and "
         "its coordinates belong together.",
     ),
     Mistake(
         "wrong-axis-sorted",
         lambda f, s, lines: ((lines @ f).sort(0).values - (lines @ s).sort(0).values)
         .square().mean(),
-        "Each row of your projections is one line of sight. Along which axis do you sort?",
+        "Each row of your projections belongs to one line. Along which axis do you sort?",
     ),
     Mistake(
         "sum-for-mean",
         lambda f, s, lines: (_shadows(f, lines) - _shadows(s, lines)).square().sum(),
-        "Look along each line twice. What should the distance do, and what does yours?",
+        "List each line twice. The mean over the lines stays the same: does your distance?",
     ),
     Mistake(
         "sum-for-mean",
         lambda f, s, lines: (_shadows(f, lines) - _shadows(s, lines)).square().sum(-1).mean(),
-        "Write each point of both clouds down twice. What should the distance do?",
+        "List each point of both clouds twice. Should the distance change, and does yours?",
     ),
     Mistake(
         "absolute-for-squared",
         lambda f, s, lines: (_shadows(f, lines) - _shadows(s, lines)).abs().mean(),
-        "Double all features. By what factor should the distance grow?",
+        "Double all features. By what factor should the distance grow, and by what factor does "
+        "yours?",
     ),
     Mistake(
         "root-taken", lambda f, s, lines: _sliced(f, s, lines).sqrt(),
-        "Double all features. By what factor should the distance grow?",
+        "Double all features. By what factor should the distance grow, and by what factor does "
+        "yours?",
     ),
     Mistake(
         "projection-forgotten",
         lambda f, s, lines: (f.sort(-1).values - s.sort(-1).values).square().mean(),
-        "Your result does not depend on the lines. It looks along the axes only, and two different "
-        "clouds can look alike along these.",
+        "Your result does not depend on the lines. You project onto the axes only, along which "
+        "two different clouds may look alike.",
     ),
     Mistake(
         "means-compared",
         lambda f, s, lines: ((lines @ f).mean(-1) - (lines @ s).mean(-1)).square().mean(),
-        "You compare the middle of each shadow, and nothing about its form.",
+        "You compare only the means of the projections, not their shapes.",
     ),
 )  # fmt: skip
 
 
-@task("From the side", points=2, reread=(CHAPTER, "Four statistics"))
+@task("Sorted projections", points=2, reread=(CHAPTER, "Four statistics"))
 def sliced_distance(answer: Answer) -> None:
     """`sliced_distance(f, s, lines)`: how far apart two clouds are, seen along many lines."""
     cases = [_clouds_and_lines(answer, dtype) for dtype in (*TYPES, torch.float32)]
     answer.compare(
         _sliced, cases, mistakes=SLICED,
-        otherwise="Try it on a single filter and the line 1: two clouds of two numbers, by hand.",
+        otherwise="Try a single filter and the line 1: two clouds of two numbers, by hand.",
     )  # fmt: skip
     answer.gradients(_sliced, cases[0])
 

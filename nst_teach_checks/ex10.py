@@ -1,4 +1,4 @@
-"""Checks of exercise 10: colours that stay, sizes that grow, styles that mix, regions, palettes."""
+"""Checks of exercise 10: colours, sizes from coarse to fine, blended styles, regions, palettes."""
 
 from __future__ import annotations
 
@@ -40,39 +40,40 @@ def _luminance(image: Tensor) -> Tensor:
     return (image * _weights(image)).sum(1, keepdim=True)
 
 
-RED = "Hand it a pure red picture, then a pure blue one. How bright should each be?"
+RED = "Try a pure red image, then a pure blue one. How bright should each be?"
 
 LUMINANCE = (
     Mistake("plain-mean", lambda x: x.mean(1, keepdim=True), RED),
     Mistake(
         "weights-reversed", lambda x: _luminance(x.flip(1)),
-        "Hand it a pure red picture, then a pure blue one. Which is the brighter with you? "
-        "Pictures in this course are RGB.",
+        "Try a pure red image, then a pure blue one. Which is brighter in your result? Images in "
+        "this course are RGB.",
     ),
     Mistake(
         "brightest-channel", lambda x: x.amax(1, keepdim=True),
-        "That is the brightest channel. A pure blue would be as bright as white.",
+        "That is the largest channel. It would make pure blue as bright as white.",
     ),
     Mistake(
         "axis-dropped", lambda x: _luminance(x)[:, 0],
-        "The values are right. Keep the axis of the channels, with one channel in it: then it fits "
-        "back onto a picture.",
+        "The values are right. Keep the channel axis, with one channel in it, so that the result "
+        "can be combined with an image.",
     ),
     Mistake(
         "axis-dropped", lambda x: _luminance(x)[0, 0],
-        "The values are right for one picture. Keep the axes of the batch and of the channels.",
+        "The values are right for one image. Keep the batch axis and the channel axis.",
     ),
     Mistake(
         "not-summed", lambda x: x * _weights(x),
-        "You have three channels still: each is weighted. What makes one channel of them?",
+        "You still have three channels, each multiplied by its weight. How do you get one channel "
+        "from them?",
     ),
     Mistake(
         "three-channels", lambda x: _luminance(x).expand_as(x),
-        "A grey picture has three equal channels. Luminance is one channel.",
+        "A grey image has three equal channels, but luminance is a single channel.",
     ),
     Mistake(
         "mean-of-weighted", lambda x: (x * _weights(x)).mean(1, keepdim=True),
-        "How bright is white with you? The weights add up to 1 already.",
+        "How bright is white in your result? The weights already add up to 1.",
     ),
 )  # fmt: skip
 
@@ -86,16 +87,16 @@ def luminance(answer: Answer) -> None:
     answer.on_another_device(*cases[0])
 
 
-# 2 Another luminance, the same colour
+# 2 New luminance, same colour
 
 
 def _with_luminance(photo: Tensor, y: Tensor) -> Tensor:
     return photo + (y - _luminance(photo))
 
 
-TWICE = "Hand it a picture and the picture's own luminance. What should come back?"
+TWICE = "Pass an image and its own luminance. What should you get back?"
 DIFFERENCES = (
-    "Colour, here, is the differences between the channels. Take one pixel, and compare R − B "
+    "Colour here means the differences between the channels. Take one pixel and compare R − B "
     "before and after."
 )
 
@@ -105,15 +106,16 @@ WITH_LUMINANCE = (
     Mistake("scaled", lambda p, y: p * y / _luminance(p), DIFFERENCES),
     Mistake(
         "colour-lost", lambda p, y: y.expand_as(p),
-        "Yours has the new luminance, and is grey. Where has the photograph's colour gone?",
+        "Your result has the new luminance but is grey. Where has the colour of the photograph "
+        "gone?",
     ),
     Mistake(
         "luminance-lost", lambda p, y: p - _luminance(p),
-        "Yours has the colour, and its luminance is 0 everywhere.",
+        "Your result has the right colour, but its luminance is 0 everywhere.",
     ),
     Mistake(
         "wrong-way", lambda p, y: p + _luminance(p) - y,
-        "Where the new luminance is higher, yours gets darker.",
+        "Where the new luminance is higher, your result is darker.",
     ),
     Mistake(
         "shared-out", lambda p, y: p + (y - _luminance(p)) / 3,
@@ -124,18 +126,18 @@ WITH_LUMINANCE = (
     ),
     Mistake(
         "clamped", lambda p, y: _with_luminance(p, y).clamp(0, 1),
-        "Right, up to the last step. Clipping changes the colour and the luminance of the pixels "
-        "that it meets: leave it to whoever saves the picture.",
+        "Everything is right up to the last step. Clipping changes the colour and the luminance "
+        "of some pixels: leave it to the code that saves the image.",
     ),
     Mistake(
         "another-luminance", lambda p, y: p + (y - p.mean(1, keepdim=True)),
-        "What is the luminance of your result? Is it the mean of the three channels that has to "
-        "go, or something else?",
+        "What is the luminance of your result? You remove the plain mean of the channels: is that "
+        "what the task calls luminance?",
     ),
 )  # fmt: skip
 
 
-@task("Another luminance, the same colour", points=1,
+@task("New luminance, same colour", points=1,
       reread=(CHAPTER, "Keep the colours: transfer the luminance alone"))  # fmt: skip
 def with_luminance(answer: Answer) -> None:
     """`with_luminance(photo, y)`: the photo's colour with the luminance `y`, `(B, 1, H, W)`."""
@@ -166,9 +168,11 @@ def pyramid(answer: Answer) -> None:
 def _examine_sizes(answer: Answer, size: int, smallest: int, sizes: Any) -> None:
     seen = f"given size = {size}, smallest = {smallest}: yours is {sizes!r:.60}"
     if not isinstance(sizes, (list, tuple)) or not sizes:
-        answer.reject("not-a-list", seen, "Return a list of sizes, even where there is only one.")
+        answer.reject("not-a-list", seen, "Return a list of sizes, even if there is only one.")
     if not all(isinstance(n, int) for n in sizes):
-        answer.reject("not-whole", seen, "Pixels are counted. Which division gives whole numbers?")
+        answer.reject(
+            "not-whole", seen, "A number of pixels is a whole number. Which division returns one?"
+        )
     for name, wrong, hint in _faults_of_sizes(size, smallest, list(sizes)):
         if wrong:
             answer.reject(name, seen, hint)
@@ -178,20 +182,21 @@ def _faults_of_sizes(size: int, smallest: int, sizes: list[int]) -> list[tuple[s
     steps = list(itertools.pairwise(sizes))
     up = sorted(sizes)
     return [
-        ("same-size-twice", len(set(sizes)) < len(sizes), "One size comes twice. Paint it once."),
+        ("same-size-twice", len(set(sizes)) < len(sizes),
+         "One size occurs twice. Each size is needed once."),
         ("coarse-last", len(sizes) > 1 and sizes == up[::-1],
-         "Which size is painted first, the large or the small one?"),
-        ("out-of-order", sizes != up, "Each size should be larger than the one before."),
+         "Which size comes first, the large one or the small one?"),
+        ("out-of-order", sizes != up, "Each size should be larger than the one before it."),
         ("from-below", sizes[-1] != size < 2 * sizes[-1] and sizes[0] == smallest,
-         "Doubling from the smallest does not end at the wanted size, unless you are lucky. From "
-         "which end must you begin?"),
+         "Doubling from the smallest size reaches `size` only by luck. From which end should you "
+         "begin?"),
         ("size-missing", sizes[-1] != size, "The last size should be the one that was asked for."),
         ("too-small", sizes[0] < smallest,
-         "Your first size is below the smallest. When do you stop?"),
+         "Your first size is below the smallest. When should you stop?"),
         ("not-halved", any(abs(b - 2 * a) > 1 for a, b in steps),
-         "Compare neighbours: each size should be half of the next, give or take the rounding."),
+         "Compare neighbouring sizes: each should be half of the next, up to rounding."),
         ("starts-too-large", sizes[0] >= 2 * smallest,
-         "Your first size could be halved once more and still be large enough."),
+         "Your first size could be halved once more and would still be large enough."),
     ]  # fmt: skip
 
 
@@ -218,7 +223,7 @@ def _by_position(targets: Sequence[Grams], weights: Sequence[float]) -> Grams:
     }
 
 
-SHARES = "Give the weights 1 and 1, and the same style twice. What should come out?"
+SHARES = "Blend the same style twice, with weights of 2 and 2. What should you get?"
 
 BLEND = (
     Mistake("weights-not-shared-out", _sum, SHARES),
@@ -226,15 +231,16 @@ BLEND = (
     Mistake("added-up", lambda t, w: _sum(t, [1.0] * len(w)), SHARES),
     Mistake(
         "weights-ignored", lambda t, w: _sum(t, [1 / len(w)] * len(w)),
-        "That is the middle between all styles, whatever the weights. Try the weights 1 and 0.",
+        "That is the plain mean of all styles, whatever the weights. Try weights of 99 and 1: "
+        "which style should dominate?",
     ),
     Mistake(
         "weights-reversed", lambda t, w: _blend(t, w[::-1]),
-        "Try the weights 1 and 0. Which style comes out?",
+        "Try weights of 99 and 1. Which style should dominate, and which one does?",
     ),
     Mistake(
         "strongest-only", lambda t, w: t[max(range(len(w)), key=lambda i: w[i])],
-        "One style comes out, unchanged. A blend has something of each.",
+        "You return one of the styles unchanged. A blend contains something of each.",
     ),
     Mistake(
         "softmax", lambda t, w: _sum(t, torch.softmax(torch.tensor(w), 0).tolist()),
@@ -242,7 +248,7 @@ BLEND = (
     ),
     Mistake(
         "order-trusted", _by_position,
-        "Dictionaries may hold their layers in different orders. What do you mix with what?",
+        "The dictionaries may list their layers in different orders. Which entries do you combine?",
     ),
 )  # fmt: skip
 
@@ -258,7 +264,8 @@ def blend(answer: Answer) -> None:
     if not isinstance(mixed := answer(*cases[0]), dict):
         answer.reject(
             "not-a-dictionary", f"your function returned a {type(mixed).__name__}",
-            "A target is what each entry of targets is. Look at one of them.",
+            "Each entry of targets is a target. Look at one of them: your result should have the "
+            "same form.",
         )  # fmt: skip
     answer.compare(_blend, cases, mistakes=BLEND, otherwise=SHARES)
 
@@ -312,31 +319,32 @@ def _folded(features: Tensor, mask: Tensor) -> Tensor:
     return _region_gram(features, mask).mean(0, keepdim=True)
 
 
-ONES = "Hand it a mask of ones. Which matrix should come out, whatever the size of the mask?"
+ONES = "Try a mask of ones. Which matrix should you get, whatever the size of the mask?"
 CUT_OUT = (
-    "A position of the layer looks at several pixels of the mask. How much of the region should it "
-    "count for, if half of them belong to it?"
+    "A position of the layer covers several pixels of the mask. How much should it count if half "
+    "of these belong to the region?"
 )
 
 REGION = (
     Mistake(
         "mask-forgotten", lambda f, m: _weighted(f, torch.ones_like(_shares(f, m)),
                                                  _shares(f, m).numel()),
-        "That is the Gram matrix of the whole layer.",
+        "That is the Gram matrix of the whole layer. Where does the mask enter?",
     ),
     Mistake(
         "mask-squared", _mask_squared,
-        "Follow one position that lies half inside. How often does its half go into the product, "
-        "and how often into the sum below?",
+        "Follow a position that lies half inside, with a share of ½. How often does the share "
+        "enter the product, and how often does it enter the sum that you divide by?",
     ),
     Mistake(
         "mask-squared", _guidance_of_gatys,
-        "Follow one position that lies half inside. How often does its half go into the product?",
+        "Follow a position that lies half inside, with a share of ½. How often does the share "
+        "enter the product?",
     ),
     Mistake(
         "features-masked", _gram_of_masked,
-        "You multiply the features by the mask and take the Gram matrix of that. How often does a "
-        "position's share enter its product, and by what do you divide?",
+        "You multiply the features by the mask and take the Gram matrix of the product. How often "
+        "does the share of a position enter, and by what do you divide?",
     ),
     Mistake(
         "divided-by-all-positions",
@@ -365,11 +373,11 @@ REGION = (
     ),
     Mistake(
         "outside-for-inside", lambda f, m: _region_gram(f, 1 - m),
-        "That is the Gram matrix of everything outside.",
+        "That is the Gram matrix of everything outside the region.",
     ),
     Mistake(
         "batch-folded", _folded,
-        "Two pictures went in, one matrix comes out. Each picture has its own.",
+        "You get one matrix for a batch of two images. Each image has a matrix of its own.",
     ),
 )  # fmt: skip
 
@@ -452,83 +460,88 @@ def _by(matrix: Callable[[Tensor, Tensor], Tensor], **options: bool) -> Callable
 
 
 TRY_THE_MATRIX = (
-    "Leave the pictures aside. In letters, what is the covariance of the colours A s? Work it out "
-    "for your A, and compare it with the photograph's, entry by entry."
+    "Leave the images aside for a moment. What is the covariance of the colours A s, as a formula? "
+    "Work it out for your A, and compare it with the photograph's, entry by entry."
 )
 ONE_CHANNEL = (
-    "Do it on paper for one channel, where a covariance is a plain variance: 1 in the painting, 4 "
-    "in the photograph. How much wider has the spread to become, and how much does yours?"
+    "Work it out on paper for one channel, where the covariance is a plain variance: 1 in the "
+    "painting, 4 in the photograph. By what factor must the deviations grow, and by what factor do "
+    "yours?"
 )
 
 PALETTE = (
     _with_palette(
-        "nothing-changed", "The palette is still the painting's.", lambda style, photo: style,
+        "nothing-changed", "The palette is still that of the painting.", lambda style, photo: style,
     ),
     _with_palette(
-        "only-the-mean", "The cloud of colours is in the right place. Has it the right form?",
+        "only-the-mean", "The cloud of colours is in the right place. Does it have the right "
+                         "shape?",
         _by(lambda a, p: torch.eye(3).to(a)),
     ),
     _with_palette(
         "channels-alone",
         "Each channel has the right mean and variance. Look at the other entries of the "
-        "covariance: in the photograph, channels go together in their own way.",
+        "covariance: how strongly the channels vary together is wrong.",
         _by(_channels_alone),
     ),
     _with_palette("roots-missing", ONE_CHANNEL, _by(lambda a, p: p @ torch.linalg.inv(a))),
     _with_palette(
         "roots-of-entries",
-        "You take the root of each entry by itself. The root of a matrix, multiplied by itself, "
+        "You take the root of each entry separately. The root of a matrix, multiplied by itself, "
         "gives the matrix: does yours?",
         _by(lambda a, p: p.sqrt() @ torch.linalg.inv(a.sqrt())),
     ),
     _with_palette(
         "entries-divided",
-        "Matrices are no numbers: to divide entry by entry undoes nothing.",
+        "Matrices are not numbers: dividing entry by entry does not undo a multiplication by a "
+        "matrix.",
         _by(lambda a, p: (p / a).sqrt()),
     ),
     _with_palette(
-        "one-mean-for-all", "A mean colour has three numbers. How many has yours?",
+        "one-mean-for-all", "A mean colour consists of three numbers. How many does yours have?",
         _by_one_mean,
     ),
     _with_palette(
         "order-reversed",
-        "Matrices act from the right to the left. Which should happen first: to make the "
-        "painting's cloud round, or to stretch it?",
+        "The rightmost matrix in a product acts first. What has to be done first: to make the "
+        "cloud of the painting round, or to stretch it?",
         _by(lambda a, p: _power(a, -0.5) @ _power(p, 0.5)),
     ),
     _with_palette(
         "never-rounded",
-        "You stretch the painting's cloud as the photograph's is stretched. But what form had it "
+        "You stretch the cloud of the painting as if it were round. Which shape did it have "
         "before?", _by(lambda a, p: _power(p, 0.5)),
     ),
     _with_palette(
-        "round", "Your cloud of colours is round. That was half of the way.",
+        "round", "Your cloud of colours is round, which is half of the way.",
         _by(lambda a, p: _power(a, -0.5)),
     ),
     _with_palette(
-        "other-way", "You go from the photograph's palette to the painting's.",
+        "other-way", "You map the photograph's palette to the painting's. The task asks for the "
+                     "opposite direction.",
         _by(lambda a, p: _roots(p, a)),
     ),
     _with_palette(
         "transposed-factor",
-        "A Cholesky factor L gives the covariance as L Lᵀ. Which of the two comes first, and is "
-        "yours the lower one?",
+        "A Cholesky factor L gives the covariance as L Lᵀ. Which of the two acts on the colours, "
+        "and is yours the lower triangular one?",
         _by(_upper_factors),
     ),
     _with_palette(
         "mean-lost",
-        "The form is right. Where is the middle of your cloud, and where should it be?",
+        "The shape of your cloud is right. Where is its centre, and where should it be?",
         _by(_roots, moved=False),
     ),
     _with_palette(
         "not-centred",
-        "The form is right, and the middle is not. Was the painting's cloud around 0 when you "
-        "turned and stretched it?", _by(_roots, centred=False),
+        "The shape of your cloud is right, but its centre is not. Was the painting's cloud "
+        "centred at 0 when you multiplied it by the matrix?", _by(_roots, centred=False),
     ),
     _with_palette(
         "clamped",
-        "Right, up to the last step. Clipping changes the palette: leave it to whoever saves the "
-        "picture.", lambda style, photo: _mapped(style, photo, _roots).clamp(0, 1),
+        "Everything is right up to the last step. Clipping changes the palette: leave it to the "
+        "code that saves the image.",
+        lambda style, photo: _mapped(style, photo, _roots).clamp(0, 1),
     ),
 )  # fmt: skip
 
@@ -579,7 +592,7 @@ def _must_be_a_picture(answer: Answer, made: Any, like: Tensor) -> None:
         answer.reject(
             "not-such-a-picture",
             f"given a style {tuple(like.shape)}, {like.dtype}, yours is {seen}",
-            "What comes back is the painting in other colours: the same shape, the same type.",
+            "Return the painting in other colours, in the same shape and type.",
         )  # fmt: skip
 
 
@@ -592,8 +605,8 @@ def _must_be_one_map(answer: Answer, style: Tensor, photo: Tensor) -> None:
     if (worst := (fitted - made).abs().max().item()) > ONE_MAP:
         answer.reject(
             "not-one-map",
-            f"the palette is right, but no single map takes the old colours to the new ones: a "
+            "the palette is right, but no single map takes the old colours to the new ones: one "
             f"colour is off by {worst:.2g}",
-            "Two pixels of one colour should have one colour afterwards. The same matrix and the "
-            "same shift have to do for all of them.",
+            "Two pixels of the same colour should have the same colour afterwards. Use the same "
+            "matrix and the same shift for all pixels.",
         )  # fmt: skip

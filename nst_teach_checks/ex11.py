@@ -1,7 +1,7 @@
-"""Checks of exercise 11, the capstone: a plan, a fair comparison, and a statement that is measured.
+"""Checks of exercise 11, the capstone: a plan, a fair comparison, and a measured statement.
 
-They judge no picture and no question. They see to it that a run can be repeated, that runs are
-compared at one price, and that a sentence says what its table says.
+They judge neither images nor questions. They test that a run can be repeated, that all runs have
+the same budget, and that a sentence agrees with its table.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def plan(answer: Answer) -> None:
     _must_be_repeatable(answer, made)
     if answer() != made:
         answer.reject(
-            "another-each-time", "called twice, your function gives two different plans",
-            "A plan that draws its own numbers cannot be repeated. Decide on them.",
+            "another-each-time", "called twice, your function returns two different plans",
+            "A plan with random numbers in it cannot be repeated. Decide on its values.",
         )  # fmt: skip
     _must_find_its_pictures(answer, made)
 
@@ -58,14 +58,14 @@ def _must_have(answer: Answer, made: Any) -> None:
     if not isinstance(made, dict):
         answer.reject(
             "not-a-plan", f"your function returned a {type(made).__name__}",
-            f"A plan is a dictionary with {', '.join(FIELDS)}.",
+            f"A plan is a dictionary with the entries {', '.join(FIELDS)}.",
         )  # fmt: skip
     missing = [field for field in FIELDS if field not in made]
     if missing or not isinstance(made["settings"], dict):
         answer.reject(
-            "field-missing", f"your plan has {', '.join(made) or 'nothing in it'}",
-            f"A plan has {', '.join(FIELDS)}, and its settings are a dictionary. Look at the list "
-            "in the task.",
+            "field-missing", f"your plan has {', '.join(made) or 'no entries'}",
+            f"A plan has the entries {', '.join(FIELDS)}, and its settings are a dictionary. Look "
+            "at the list in the task.",
         )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def _must_ask(answer: Answer, question: Any) -> None:
     if len(words) < FEWEST_WORDS or not question.rstrip().endswith("?"):
         answer.reject(
             "not-a-question", f"your question is {question!r:.60}",
-            "Ask something that a table can answer, in a whole sentence.",
+            "Ask, in a whole sentence, something that a table can answer.",
         )  # fmt: skip
 
 
@@ -97,26 +97,28 @@ def _faults_of_comparison(
     shown = [repr(value) for value in values] if listed else []
     return [
         ("several-things-vary", several, f"what varies is {vary!r:.60}",
-         "If two things change at once, which of them made the difference? Name one setting."),
+         "If two settings change at once, which of them made the difference? Name one setting."),
         ("unknown-setting", bool(unknown), f"transfer has no setting {', '.join(unknown)}",
-         "Settings are arguments of transfer, spelt as they are. help(transfer) lists them."),
+         "Settings are arguments of transfer, spelt exactly as there. help(transfer) lists them."),
         ("varies-and-stays", not several and vary in settings,
-         f"{vary} varies, and is among the settings that stay",
-         "What varies has no fixed value. Where should it be written down, and where not?"),
+         f"{vary} varies, but it is also among the settings that stay the same",
+         "A setting that varies has no fixed value. In which of the two places should it be "
+         "written?"),
         ("budget-as-steps", bool(counted), f"your settings name {', '.join(counted)}",
-         "A step of L-BFGS may cost two evaluations and more, one of Adam costs one. What is a "
-         "fair budget counted in?"),
-        ("seed-missing", missing == ["seed"], "your settings name no seed",
-         "From noise, who decides which noise? Write it down even where it plays no part today."),
-        ("setting-missing", bool(missing), f"your settings do not say: {', '.join(missing)}",
-         "Could somebody else repeat your runs from the plan alone? Whatever has a default today "
-         "may have another tomorrow."),
+         "A step of L-BFGS may cost two evaluations or more, a step of Adam costs one. In which "
+         "unit is a budget fair?"),
+        ("seed-missing", missing == ["seed"], "your settings contain no seed",
+         "A run from noise depends on the seed. Write one down even if it plays no part in your "
+         "runs."),
+        ("setting-missing", bool(missing), f"your settings do not contain: {', '.join(missing)}",
+         "Could somebody else repeat your runs from the plan alone? A default of today may have "
+         "changed tomorrow."),
         ("not-a-list", not listed, f"your values are {values!r:.60}",
-         "List the values, as many as there are runs."),
+         "Give the values as a list, one for each run."),
         ("too-few-runs", listed and len(shown) < FEWEST_RUNS, f"there are {len(shown)} values",
-         "Two points make a line whatever the truth is. How many runs show a trend?"),
+         "Two points always lie on a line. How many runs does it take to show a trend?"),
         ("same-value-twice", len(set(shown)) < len(shown), f"your values are {', '.join(shown)}",
-         "One value comes twice. With the same seed it gives the same picture."),
+         "One value occurs twice. With the same seed it gives the same image."),
     ]  # fmt: skip
 
 
@@ -125,15 +127,16 @@ def _must_be_repeatable(answer: Answer, made: Plan) -> None:
     if isinstance(budget, bool) or not isinstance(budget, int) or budget < FEWEST_EVALUATIONS:
         answer.reject(
             "no-budget", f"evaluations is {budget!r:.60}",
-            f"Each run gets the same whole number of evaluations, at least {FEWEST_EVALUATIONS}.",
+            "Each run has the same budget, a whole number of evaluations, at least "
+            f"{FEWEST_EVALUATIONS}.",
         )  # fmt: skip
     try:
         json.dumps(made, allow_nan=False)
     except (TypeError, ValueError) as error:
         answer.reject(
             "not-plain", f"your plan cannot be written to a file: {error}",
-            "A plan holds names and numbers. Name a picture by its file or its sample, a network "
-            "by its name.",
+            "A plan contains names and numbers. Refer to an image by its file or its sample, and "
+            "to a network by its name.",
         )  # fmt: skip
 
 
@@ -146,8 +149,8 @@ def _must_find_its_pictures(answer: Answer, made: Plan) -> None:
             except ImageError as error:
                 answer.reject(
                     "picture-not-found", f"{name}: {error}",
-                    "Does the file lie beside this notebook, and is its name spelt as it is, with "
-                    "its ending? The samples are listed by nst_teach.samples.names().",
+                    "Is the file next to this notebook, and is its name, with the extension, "
+                    "spelt correctly? nst_teach.samples.names() lists the samples.",
                 )  # fmt: skip
 
 
@@ -203,16 +206,16 @@ def _examine_run(answer: Answer, made: Plan, value: Any) -> None:
     if not isinstance(result, Result):
         answer.reject(
             "not-a-result", f"your function returned a {type(result).__name__}",
-            "Hand back what transfer returns, all of it: the table needs the history as well.",
+            "Return the whole result of transfer: the table needs the history as well.",
         )  # fmt: skip
     spent = len(result.history)
     if spent != made["evaluations"]:
         answer.reject(
             "another-budget",
-            f"{_settings_of(made, value)['optimizer']} spent {spent} evaluations; the plan has "
+            f"{_settings_of(made, value)['optimizer']} used {spent} evaluations; the plan has "
             f"{made['evaluations']}",
-            "Steps are not evaluations. transfer calls your callback after each evaluation, with a "
-            "record that counts them. What must it return to stop the run?",
+            "Steps are not evaluations. transfer calls your callback after each evaluation, with "
+            "a record that counts them. What must the callback return to end the run?",
         )  # fmt: skip
     _must_follow(answer, made, value, result)
 
@@ -222,32 +225,33 @@ def _must_follow(answer: Answer, made: Plan, value: Any, result: Result) -> None
     right, again = _right_run(made, value), answer(made, value)
     if not _same_picture(result.image, again.image):
         answer.reject(
-            "not-repeatable", "called twice with the same plan, it gives two different pictures",
-            "Something in your run is decided by chance. Which setting pins it down, and does it "
-            "reach transfer?",
+            "not-repeatable", "called twice with the same plan, your function returns two "
+                              "different images",
+            "Something in your run is random. Which setting makes it repeatable, and is it passed "
+            "to transfer?",
         )  # fmt: skip
     ignored = [key for key, used in right.settings.items() if result.settings.get(key) != used]
     same = _is_that_run(result, right, made, value)
     if made["vary"] in ignored or (not same and not ignored):
         answer.reject(
             "value-ignored",
-            f"with {made['vary']} = {value!r}, yours is not the run that it asks for",
-            "The value that you are handed belongs to the setting that plan['vary'] names. Does it "
-            "reach transfer?",
+            f"with {made['vary']} = {value!r}, your run is not the one that the plan describes",
+            "The value belongs to the setting named by plan['vary']. Is it passed to transfer "
+            "under that name?",
         )  # fmt: skip
     if ignored:
         answer.reject(
-            "settings-ignored", f"your run did not get the plan's {', '.join(ignored)}",
-            "Hand everything on that plan['settings'] holds, and nothing by name: the next plan "
-            "may hold other settings.",
+            "settings-ignored", f"your run did not receive the plan's {', '.join(ignored)}",
+            "Pass on everything in plan['settings'] instead of naming single settings: the next "
+            "plan may contain others.",
         )  # fmt: skip
 
 
 def _is_that_run(result: Result, right: Result, made: Plan, value: Any) -> bool:
-    """The picture at the last evaluation, or the one after the step that Adam takes behind it."""
+    """The picture of the right run, or that of Adam where it ends after so many steps by itself."""
     if _same_picture(result.image, right.image):
         return True
-    full = transfer(**_settings_of(made, value), steps=made["evaluations"])
+    full = transfer(**_settings_of(made, value), steps=made["evaluations"] - 1)
     return len(full.history) == len(right.history) and _same_picture(result.image, full.image)
 
 
@@ -302,13 +306,13 @@ def _examine_rows(answer: Answer, laboratory: _Laboratory, rows: Any) -> None:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         answer.reject(
             "not-rows", f"your function returned a {type(rows).__name__}",
-            "A table is a list with a dictionary for each row.",
+            "A table is a list with one dictionary for each row.",
         )  # fmt: skip
     expected = laboratory.rows()
     if len(rows) != len(expected):
         answer.reject(
             "rows-missing", f"{len(expected)} values, {len(rows)} rows",
-            "Each value of the plan gets a row. Where does your loop begin and end?",
+            "Every value of the plan needs a row. Where does your loop begin and end?",
         )  # fmt: skip
     for row, right in zip(rows, expected, strict=True):
         for name, wrong, hint in _faults_of_row(laboratory, row, right):
@@ -323,19 +327,19 @@ def _faults_of_row(
     spent, measured = row.get("evaluations"), {"price", "left"}
     return [
         ("column-missing", not right.keys() <= row.keys(),
-         "A row says value, evaluations, and whatever measure returns."),
+         "A row contains value, evaluations, and everything that measure returns."),
         ("out-of-order", row.get("value") != value,
-         "The rows should say the values, in the order of the plan."),
+         "The rows should contain the values, in the order of the plan."),
         ("budget-for-spent", spent == laboratory.plan["evaluations"],
-         "That is what the plan allowed. How do you know that the run has spent it? It keeps a "
-         "history."),
+         "That is the budget of the plan. How do you know that the run has used all of it? Look "
+         "at its history."),
         ("steps-for-evaluations", spent == right["evaluations"] // 2,
-         "You count steps. A step may cost several evaluations."),
+         "You count steps. A step may take several evaluations."),
         ("not-what-was-spent", spent != right["evaluations"],
-         "How many evaluations has this run seen? Its history has a record for each."),
+         "How many evaluations did this run make? Its history has a record for each."),
         ("another-picture", any(not _close(row[key], right[key]) for key in measured & row.keys()),
-         "Whose picture have you measured in this row? It should be the one that this value's run "
-         "has made."),
+         "Which image have you measured in this row? It should be the one from the run with this "
+         "value."),
     ]  # fmt: skip
 
 
@@ -358,10 +362,10 @@ def _must_refuse(answer: Answer, laboratory: _Laboratory) -> None:
     if refused is not True:
         answer.reject(
             "unequal-budgets",
-            f"the runs spent {', '.join(map(str, laboratory.spent.values()))} evaluations, and "
+            f"the runs used {', '.join(map(str, laboratory.spent.values()))} evaluations, and "
             "your function made a table of them",
-            "A run may end early, and then the table is unfair without showing it. Raise a "
-            "ValueError that says what each has spent.",
+            "A run may end early, and the comparison is then unfair. Raise a ValueError that says "
+            "how many evaluations each run has used.",
         )  # fmt: skip
 
 
@@ -388,9 +392,10 @@ def statement(answer: Answer) -> None:
         _must_be_a_sentence(answer, sentence)
     if said[0] == said[1]:
         answer.reject(
-            "typed-by-hand", f"for two different tables you say the same: {said[0]!r:.120}",
-            "Run your notebook again on another day and the numbers may change; a sentence that "
-            "was typed does not. Take every number out of rows.",
+            "typed-by-hand", "for two different tables you return the same sentence: "
+                             f"{said[0]!r:.120}",
+            "If you change the plan the numbers change, but a typed sentence does not. Take every "
+            "number from rows.",
         )  # fmt: skip
     for rows, sentence in zip(tables, said, strict=True):
         _must_say(answer, rows, sentence)
@@ -410,7 +415,7 @@ def _must_be_a_sentence(answer: Answer, sentence: Any) -> None:
     if not isinstance(sentence, str) or len(sentence.split()) < FEWEST_WORDS:
         answer.reject(
             "not-a-sentence", f"your function returned {sentence!r:.80}",
-            "Return one sentence, as a text. print() shows a text and returns nothing.",
+            "Return one sentence, as a string. print() displays a text and returns None.",
         )  # fmt: skip
 
 
@@ -419,7 +424,7 @@ def _must_say(answer: Answer, rows: Rows, sentence: str) -> None:
     if not columns:
         answer.reject(
             "quantity-not-named", f"you say: {sentence:.160}",
-            "Better, stronger, nicer: by which measure? Name a column of the table.",
+            "Better, stronger or nicer by which measure? Name a column of the table.",
         )  # fmt: skip
     faults = [_faults_of_sentence(rows, column, sentence) for column in columns]
     for name, wrong, hint in min(faults, key=lambda found: sum(wrong for _, wrong, _ in found)):
@@ -434,20 +439,20 @@ def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[st
     ends = [_says(sentence, row[column]) for row in (rows[0], rows[-1])]
     return [
         ("no-number", not _numbers(sentence),
-         "Where are the numbers? Without them nobody can tell a large difference from a small "
-         "one."),
+         "Your sentence contains no numbers. Without them nobody can tell a large difference "
+         "from a small one."),
         ("first-and-last", all(ends) and not any(quoted),
-         "You quote the first row and the last. Which rows hold the smallest entry and the "
-         "largest?"),
+         "You quote the first row and the last. Which rows contain the smallest and the largest "
+         "entry?"),
         ("half-of-it", sum(quoted) == 1,
-         "You quote one end of the column. A comparison needs the other as well."),
+         "You quote only one extreme of the column. A comparison needs both."),
         ("another-number", not all(quoted),
-         "The smallest entry of the column and the largest should both be in your sentence, with "
-         "two digits that count."),
+         "Both the smallest and the largest entry of the column should be in your sentence, to "
+         "two significant digits."),
         ("runs-not-named", not all(_names(sentence, row["value"]) for row in (low, high)),
-         "Which run was it? Say the value that belongs to each of your numbers."),
+         "To which runs do the numbers belong? Name the value for each of them."),
         ("budget-not-said", not _says(sentence, SPENT),
-         "At what price? Say how many evaluations each run was given."),
+         "Under which budget? Say how many evaluations each run had."),
     ]  # fmt: skip
 
 

@@ -419,7 +419,7 @@ def test_picture_has_an_empty_place_until_there_is_one():
     picture = torch.rand(1, 3, 8, 8)
     for make in (None, lambda: None, lambda: 1 / 0, lambda: torch.zeros(3)):
         axes = checks.beside(picture, make).axes
-        assert "yours comes here" in axes[1].get_title()
+        assert "yours appears here" in axes[1].get_title()
         assert not any(image.get_visible() for image in axes[1].images)
 
 
@@ -544,4 +544,4 @@ def test_reference_lists_every_module_and_name_of_the_checks():
     for exercise in checks.EXERCISES:
         assert f".. automodule:: nst_teach_checks.{exercise}\n" in page
     for name in set(checks.__all__) - {"EXERCISES"}:
-        assert re.search(rf"^\.\. auto\w+:: nst_teach\.checks\.{name}(?:\(|$)", page, re.M), name
+        assert re.search(rf"^\.\. auto\w+:: nst_teach_checks\.{name}(?:\(|$)", page, re.M), name
