@@ -43,7 +43,14 @@ VGG_CONTENT_LAYERS = ("relu4_2",)
 VGG_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 # The modules that Stanford's CS231n takes from SqueezeNet, under torchvision's names.
 SQUEEZENET_CONTENT_LAYERS = ("features.3",)
-SQUEEZENET_STYLE_LAYERS = ("features.1", "features.4", "features.6", "features.7")
+SQUEEZENET_STYLE_WEIGHTS = {
+    "features.1": 0.9989,
+    "features.4": 1.02e-3,
+    "features.6": 3.70e-5,
+    "features.7": 3.85e-6,
+}
+"""One over ¼ mean G² of each layer, averaged over the samples at 128 pixels: all layers then count
+alike. CS231n's own weights have nearly the same ratios: 3e5, 1e3, 15, 3."""
 
 
 class NetworkError(ValueError):
@@ -59,6 +66,8 @@ class FeatureNetwork(nn.Module):
         pooling: `"max"` or `"average"`.
         content_layers: the layers that the literature takes for the content.
         style_layers: those that it takes for the style.
+        normalised: whether a filter's mean activation is about 1 over photographs, as in the paper,
+            so that layers and losses need nothing to make up for their size.
     """
 
     def __init__(
@@ -69,14 +78,24 @@ class FeatureNetwork(nn.Module):
         pooling: str,
         content_layers: tuple[str, ...],
         style_layers: tuple[str, ...],
+        style_weights: Mapping[str, float] | None = None,
+        normalised: bool = False,
         convention: str = "torchvision",
     ):
         super().__init__()
         self.name, self.pooling, self.convention = name, pooling, convention
         self.content_layers, self.style_layers = content_layers, style_layers
+        self.normalised, self._style_weights = normalised, style_weights
         self.layers = tuple(modules)
         self.stack = nn.ModuleList(modules.values())
         self.requires_grad_(False).eval().to(memory_format=MEMORY_FORMAT)
+
+    @property
+    def style_weights(self) -> dict[str, float]:
+        """The weights that the style layers have where nothing else is asked for: a sum of 1."""
+        if self._style_weights is not None:
+            return dict(self._style_weights)
+        return {layer: 1 / len(self.style_layers) for layer in self.style_layers}
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
         """Return `{layer: features}` for the layers asked for, stopping at the deepest of them.
@@ -195,6 +214,7 @@ def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
         pooling=pooling,
         content_layers=VGG_CONTENT_LAYERS,
         style_layers=VGG_STYLE_LAYERS,
+        normalised=name == DEFAULT_NETWORK,
     )
 
 
@@ -215,7 +235,8 @@ def build_squeezenet(pooling: str) -> FeatureNetwork:
         modules,
         pooling=pooling,
         content_layers=SQUEEZENET_CONTENT_LAYERS,
-        style_layers=SQUEEZENET_STYLE_LAYERS,
+        style_layers=tuple(SQUEEZENET_STYLE_WEIGHTS),
+        style_weights=SQUEEZENET_STYLE_WEIGHTS,
     )
 
 

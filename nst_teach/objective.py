@@ -21,6 +21,10 @@ Layers = str | Iterable[str] | Mapping[str, float]
 STYLE_STRENGTH = 30.0
 """β per content feature where β is left open; tuned by eye on `petite` at 192 to 384 pixels."""
 
+UNIT_BALANCE = 1.85
+"""½ mean P² of the content over Σ w·¼ mean A² of the style, in a network whose filters have a mean
+activation of 1: `petite`, the mean over the bundled photographs at 128 pixels."""
+
 
 @dataclass(frozen=True)
 class Losses:
@@ -55,7 +59,8 @@ class StyleObjective:
             paper's five layers).
         alpha: weight of the content.
         beta: weight of the style; `None` takes α · `STYLE_STRENGTH` · (number of content features),
-            which looks the same at every size (chapter 5 explains why a fixed ratio does not).
+            which looks the same at every size (chapter 5 explains why a fixed ratio does not); for
+            a network whose filters are not normalised, times what makes up for their size.
         total_variation: weight of the total variation.
 
     Raises:
@@ -81,7 +86,7 @@ class StyleObjective:
         if content_layers is None:
             content_layers = network.content_layers
         if style_layers is None:
-            style_layers = network.style_layers
+            style_layers = network.style_weights
         self.network, self.content, self.style = network, content, style
         self.content_layers = layer_weights(content_layers, share=False)
         self.style_layers = layer_weights(style_layers, share=True)
@@ -95,9 +100,22 @@ class StyleObjective:
         self._check_that_something_counts()
 
     def default_beta(self) -> float:
-        """The β that gives the same balance at every picture size."""
+        """The β that gives the same balance at every picture size, whatever the activations' scale.
+
+        The content loss grows with the square of the activations, the style loss with their fourth
+        power. Where filters are not normalised, the losses of an image without any activation,
+        ½ Σ P² and Σ w·¼ mean A², take the place of the units that they would have.
+        """
         features = sum(f.numel() for f in self.content_targets.values())
-        return (self.alpha or 1.0) * STYLE_STRENGTH * max(features, 1)
+        scale = 1.0 if self.network.normalised else self._balance(features) / UNIT_BALANCE
+        return (self.alpha or 1.0) * STYLE_STRENGTH * max(features, 1) * scale
+
+    def _balance(self, features: int) -> float:
+        contents = [losses.content_loss(f, 0 * f) for f in self.content_targets.values()]
+        styles = {layer: losses.style_loss(a, 0 * a) for layer, a in self.style_targets.items()}
+        content = sum(loss.item() for loss in contents) / max(features, 1)
+        style = sum(self.style_layers[layer] * loss.item() for layer, loss in styles.items())
+        return content / style if content and style else UNIT_BALANCE
 
     def __call__(self, image: Tensor) -> Losses:
         """Evaluate a picture `(1, 3, H, W)`; differentiable with respect to it."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -12,11 +14,14 @@ from nst_teach import (
     StyleObjective,
     content_loss,
     gram_matrix,
+    load_image,
+    load_network,
+    samples,
     style_loss,
     total_variation,
 )
-from nst_teach.networks import build_vgg
-from nst_teach.objective import STYLE_STRENGTH, fingerprint, layer_weights
+from nst_teach.networks import build_squeezenet, build_vgg
+from nst_teach.objective import STYLE_STRENGTH, UNIT_BALANCE, fingerprint, layer_weights
 
 
 @pytest.fixture(scope="module")
@@ -208,8 +213,9 @@ def test_an_unknown_layer_is_refused_at_once(objective):
 # --- β, when nothing is said ---------------------------------------------------------------------
 
 
-def test_beta_counts_the_content_features(objective):
+def test_beta_counts_the_content_features(objective, network, monkeypatch):
     """relu2_1 has 6 filters at 6 × 8 positions of a 12 × 16 picture."""
+    monkeypatch.setattr(network, "normalised", True)
     assert objective().beta == STYLE_STRENGTH * 6 * 6 * 8
     assert objective(alpha=4.0).beta == 4.0 * STYLE_STRENGTH * 6 * 6 * 8
     assert objective(beta=17).beta == 17
@@ -312,3 +318,56 @@ def test_a_layers_weight_is_checked_under_the_layers_name(objective):
 def test_a_picture_of_another_size_than_the_content_is_refused(objective, pictures):
     with pytest.raises(ValueError, match="expected the same shape"):
         objective()(pictures["style"])
+
+
+def scaled(network: FeatureNetwork, factor: float) -> FeatureNetwork:
+    """The same network, but for activations that are `factor` times as large."""
+    other = copy.deepcopy(network)
+    first = True
+    for module in other.stack:
+        if isinstance(module, nn.Conv2d):
+            module.bias *= factor
+            module.weight *= factor if first else 1.0
+            first = False
+    return other
+
+
+@pytest.mark.parametrize("factor", [0.1, 30.0])
+def test_beta_makes_up_for_the_scale_of_the_activations(network, pictures, factor):
+    """Content grows with the square of the activations and style with their fourth power; with β
+    left open both grow with the square, so that the image of the lowest loss stays the same."""
+    layers = {"content_layers": "relu2_1", "style_layers": ("relu1_1", "relu2_2")}
+    one, other = (
+        StyleObjective(pictures["content"], pictures["style"], net, **layers)
+        for net in (network, scaled(network, factor))
+    )
+    assert other.beta == pytest.approx(one.beta / factor**2)
+    of_one, of_other = one(pictures["image"]).total, other(pictures["image"]).total
+    assert of_other.item() == pytest.approx(factor**2 * of_one.item())
+
+
+def test_the_unit_of_the_balance_is_that_of_petite():
+    """So β is what it would be, had other networks filters as petite's."""
+    petite = load_network("petite")
+    photos = [load_image(name, size=128) for name in samples.names("photo")]
+    balances = []
+    for photo in photos:
+        objective = StyleObjective(photo, photo, petite)
+        features = sum(f.numel() for f in objective.content_targets.values())
+        contents = [content_loss(f, 0 * f) for f in objective.content_targets.values()]
+        grams = objective.style_targets.values()
+        styles = [style_loss(gram, 0 * gram) for gram in grams]
+        balances.append((sum(contents) / features, sum(styles) / len(styles)))
+    content, style = (sum(column).item() for column in zip(*balances, strict=True))
+    assert content / style == pytest.approx(UNIT_BALANCE, rel=0.02)
+    assert petite.normalised
+
+
+def test_a_network_may_bring_weights_for_its_style_layers(pictures):
+    network = build_squeezenet("max")
+    photo, style = (load_image(name, size=64) for name in ("chelsea", "dots"))
+    objective = StyleObjective(photo, style, network)
+    assert objective.style_layers == network.style_weights
+    assert sum(network.style_weights.values()) == pytest.approx(1, abs=1e-3)
+    named = StyleObjective(photo, style, network, style_layers=network.style_layers)
+    assert set(named.style_layers.values()) == {0.25}

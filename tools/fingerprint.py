@@ -27,7 +27,7 @@ from teachers import load_teacher
 from torch import Tensor
 
 from nst_teach import gram_matrix, load_image, load_network, plots, samples, style_loss
-from nst_teach.networks import SQUEEZENET_STYLE_LAYERS, WEIGHTS_FOLDER
+from nst_teach.networks import SQUEEZENET_STYLE_WEIGHTS, WEIGHTS_FOLDER
 
 NAME = "04_fingerprint"
 SIZE = 160  # pixels: the side of the square that is cut in two, as in the chapter
@@ -85,7 +85,7 @@ def entries(squeezenet: Path, vgg19: Path) -> list[dict]:
     squeeze = load_network("squeezenet1_1", weights=squeezenet)
     vgg = load_teacher(str(vgg19))
     return [
-        entry("SqueezeNet 1.1", squeeze, SQUEEZENET_STYLE_LAYERS, squeezenet),
+        entry("SqueezeNet 1.1", squeeze, tuple(SQUEEZENET_STYLE_WEIGHTS), squeezenet),
         entry("VGG-19", vgg, vgg.taps, vgg19),
         entry("petite", petite, petite.style_layers, weights),
     ]

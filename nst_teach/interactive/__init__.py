@@ -84,7 +84,7 @@ def studio(
         content=picture(content, "content"),
         style=picture(style, "style"),
         content_layers=_layers(content_layers, network.content_layers, share=False),
-        style_layers=_layers(style_layers, network.style_layers, share=True),
+        style_layers=_layers(style_layers, network.style_weights, share=True),
         alpha=alpha,
         beta=beta,
         total_variation=total_variation,
