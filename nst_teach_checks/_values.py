@@ -70,7 +70,7 @@ def _same_numbers(one: Tensor, other: Tensor) -> bool:
 def _change_of_parts(before: Any, after: Any) -> str:
     one, other = flat(before), flat(after)
     if len(one) != len(other):
-        return "has more or fewer parts than before the call"
+        return "has more or fewer entries than before the call"
     told = (_change(*pair) for pair in zip(one, other, strict=True))
     return next((change for change in told if change), "")
 
@@ -188,11 +188,11 @@ def difference(given: Any, expected: Any) -> str:
 
 def _difference_of_parts(given: Sequence[Any], expected: Sequence[Any]) -> str:
     if len(given) != len(expected):
-        return f"yours has {len(given)} parts; expected {len(expected)}"
+        return f"yours has {len(given)} entries; expected {len(expected)}"
     for number, (one, other) in enumerate(zip(given, expected, strict=True), start=1):
         if not alike(one, other, rtol=1e-3, atol=1e-5):
-            return f"in part {number} of what you return, {difference(one, other)}"
-    return "the parts differ a little"
+            return f"in part {number} of your result, {difference(one, other)}"
+    return "the entries differ slightly"
 
 
 def _difference_of_entries(given: dict[Any, Any], expected: dict[Any, Any]) -> str:
@@ -201,7 +201,7 @@ def _difference_of_entries(given: dict[Any, Any], expected: dict[Any, Any]) -> s
     for name, other in expected.items():
         if not alike(given[name], other, rtol=1e-3, atol=1e-5):
             return f"{name}: {difference(given[name], other)}"
-    return "the entries differ a little"
+    return "the entries differ slightly"
 
 
 def _difference_of_numbers(given: Tensor, expected: Tensor) -> str:

@@ -173,7 +173,7 @@ TO_PIXELS = (
 
 @task("Back to bytes", points=1, reread=(CHAPTER, "From bytes to numbers, and back"))
 def to_pixels(answer: Answer) -> None:
-    """`to_pixels(image)`: `(1, 3, H, W)`, not quite in [0, 1], to bytes `(H, W, 3)`."""
+    """`to_pixels(image)`: `(1, 3, H, W)`, a little beyond [0, 1], to bytes `(H, W, 3)`."""
     pictures = [answer.inputs.picture() * (1 + 2 * BEYOND) - BEYOND for _ in range(2)]
     cases = [(pictures[0],), (pictures[1].requires_grad_(),)]  # as an optimiser would have it
     answer.compare(
@@ -253,7 +253,7 @@ CAFFE = (
 @task("The input of a Caffe network", points=2,
       reread=(CHAPTER, "What a network wants to be fed"))  # fmt: skip
 def caffe_input(answer: Answer) -> None:
-    """`caffe_input(image)`: `(B, 3, H, W)`, RGB in [0, 1], to BGR in 0..255 without its mean."""
+    """`caffe_input(image)`: `(B, 3, H, W)`, RGB in [0, 1], to BGR, 0 to 255, minus the mean."""
     cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in _KINDS]
     answer.compare(
         lambda x: preprocess(x, "caffe"), cases, mistakes=CAFFE,

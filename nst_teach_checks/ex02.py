@@ -213,7 +213,7 @@ AVERAGE = (
 
 @task("Average pooling", points=1, reread=(CHAPTER, "Pooling"))
 def average_pooling(answer: Answer) -> None:
-    """`average_pooling(stack)`: a network with averages where this one has maxima."""
+    """`average_pooling(stack)`: the network with average pooling instead of max pooling."""
     stack, _ = _network(answer)
     _must_be_a_network(answer, _leaves_it_alone(answer, stack))
     cases = [(stack, _input(answer)) for _ in range(2)]
@@ -330,7 +330,7 @@ BY_HAND = (
 
 @task("The receptive field", points=2, reread=(CHAPTER, "How much does one position see?"))
 def receptive_field(answer: Answer) -> None:
-    """`receptive_field(layers, layer)`: the side of the square of pixels that a position sees."""
+    """`receptive_field(layers, layer)`: the side of the receptive field, in pixels."""
     asked = [_plan_and_layers(answer, kind) for kind in ("conv", "relu", "pool")]
     plans = {layers: plan for plan, layers, _ in asked}
 
@@ -424,7 +424,7 @@ CAPTURE = (
 
 @task("Capture the activations", points=2, reread=(CHAPTER, "The in-place ReLU"))
 def capture(answer: Answer) -> None:
-    """`capture(stack, names, layers, x)`: what these layers computed, `{layer: features}`."""
+    """`capture(stack, names, layers, x)`: the outputs of these layers, `{layer: features}`."""
     stack, names = _network(answer)
     asked = (("conv1_2", "relu1_2"), ("conv1_1", "conv2_2", "pool1", "relu2_1"))
     cases = [(stack, names, layers, _input(answer)) for layers in asked]
@@ -495,7 +495,7 @@ NAME_OF = (
 
 @task("Identify a tensor", points=2, reread=(CHAPTER, "A probe"))
 def name_of(answer: Answer) -> None:
-    """`name_of(tensor, stack, names, x)`: the layer that this tensor really is, or "unknown"."""
+    """`name_of(tensor, stack, names, x)`: the layer whose output this tensor is, or "unknown"."""
     stack, names = _network(answer)
     x = _input(answer)
     results = _truth(stack, names, x)
@@ -600,7 +600,7 @@ RESCALE = (
 
 @task("Rescale the filters", points=2, reread=(CHAPTER, "Scale means nothing to a ReLU network"))
 def rescale(answer: Answer) -> None:
-    """`rescale(weight, bias, reader, means)`: the same network, with mean activations of 1."""
+    """`rescale(weight, bias, reader, means)`: the new weights, for mean activations of 1."""
     lively = [_weights_and_means(answer, d) for d in (torch.float32, torch.float64)]
     answer.compare(_rescaled, lively, mistakes=RESCALE, otherwise=DOWNSTREAM)
     _must_spare_the_silent(answer, _with_silent_filters(lively[1]))

@@ -163,7 +163,7 @@ AT_FEATURES = (
     "The gradient with respect to the features", points=2, reread=(CHAPTER, "The gradient by hand")
 )
 def gradient_at_features(answer: Answer) -> None:
-    """`gradient_at_features(features, target)`: the slope of the loss at each feature."""
+    """`gradient_at_features(features, target)`: the derivative by each feature."""
     cases = _features_and_targets(answer)
     answer.compare(_slope_at_features, cases, mistakes=AT_FEATURES, otherwise=INNER)
 
@@ -214,7 +214,7 @@ BEFORE_RELU = (
 
 @task("The gradient before the ReLU", points=2, reread=(CHAPTER, "The gradient by hand"))
 def gradient_before_relu(answer: Answer) -> None:
-    """`gradient_before_relu(z, target)`: the slope of the loss at each value before the ReLU."""
+    """`gradient_before_relu(z, target)`: the derivative by each value before the ReLU."""
     cases = [(_off_the_kink(answer, target), target) for _, target in _features_and_targets(answer)]
     answer.compare(_slope_before_relu, cases, mistakes=BEFORE_RELU, otherwise=STUCK)
 
@@ -234,7 +234,8 @@ def _layer_of(network: FeatureNetwork, photo: Tensor, layer: str) -> Tensor:
 
 WATCHED = (
     "Print .requires_grad of your target. The photograph may also be the image that is optimised, "
-    "and then the target would change with it. How do you take a tensor out of the graph?"
+    "and then a gradient would flow through the target as well. How do you take a tensor out of "
+    "the graph?"
 )
 
 TARGET = (
@@ -278,7 +279,7 @@ TARGET = (
 
 @task("A fixed target", points=2, reread=(CHAPTER, "The photograph out of noise"))
 def content_target(answer: Answer) -> None:
-    """`content_target(network, photo, layer)`: the photograph's features, out of the graph."""
+    """`content_target(network, photo, layer)`: the features, detached from the graph."""
     network = answer.inputs.network(torch.float32)
     photos = [answer.inputs.picture().requires_grad_() for _ in range(2)]
     cases = list(zip((network, network), photos, ("relu2_1", "relu1_2"), strict=True))
@@ -384,7 +385,7 @@ DESCEND = (
 
 @task("From noise to the photograph", points=3, reread=(CHAPTER, "The photograph out of noise"))
 def descend(answer: Answer) -> None:
-    """`descend(loss_of, start, steps, learning_rate)`: the picture, and each loss on the way."""
+    """`descend(loss_of, start, steps, learning_rate)`: the image and the history."""
     network, layer = answer.inputs.network(), "relu2_1"
     photo = answer.inputs.picture(dtype=torch.float64)
     start = 0.25 + 0.5 * torch.rand(photo.shape, generator=answer.inputs.generator).double()

@@ -249,7 +249,7 @@ STYLE_LOSS = (
 
 @task("The style loss of a layer", points=2, reread=(CHAPTER, "Is the Gram matrix divided twice?"))
 def style_loss(answer: Answer) -> None:
-    """`style_loss(features, style)`: E of one layer, for pictures of any two sizes."""
+    """`style_loss(features, style)`: E of one layer, for images of any two sizes."""
     cases = [_two_sizes(answer, dtype) for dtype in PRECISIONS]
     answer.compare(_style_loss, cases, mistakes=STYLE_LOSS, otherwise=ONE_PAIR)
     answer.gradients(_style_loss, cases[0])
@@ -265,7 +265,7 @@ TOGETHER = (
 
 @task("Blind to position", points=1, reread=(CHAPTER, "Three properties"))
 def forget_positions(answer: Answer) -> None:
-    """`forget_positions(features)`: other features, with the same Gram matrix."""
+    """`forget_positions(features)`: other features with the same Gram matrix."""
     for batch, dtype in BATCHES:
         (features,) = answer.inputs.features(1, batch, dtype)
         scattered = answer(features)
@@ -452,7 +452,7 @@ GRADIENT = (
 
 @task("The gradient of the style loss", points=3, reread=(CHAPTER, "The gradient"))
 def style_gradient(answer: Answer) -> None:
-    """`style_gradient(z, gram)`: the slope of E at each value before the ReLU."""
+    """`style_gradient(z, gram)`: the derivative of E by each value before the ReLU."""
     cases = [_features_and_gram(answer, dtype) for dtype in PRECISIONS]
     answer.compare(_slope, cases, mistakes=GRADIENT, otherwise=INNER, atol=1e-7)
 
@@ -542,7 +542,7 @@ TEXTURE = (
 
 @task("Several layers at once", points=2, reread=(CHAPTER, "Textures out of noise"))
 def texture_loss(answer: Answer) -> None:
-    """`texture_loss(network, image, grams)`: the layers' losses with equal weights, added up."""
+    """`texture_loss(network, image, grams)`: the sum of the layers' losses with equal weights."""
     network = answer.inputs.network(torch.float32)
     cases = [
         (network, answer.inputs.picture(), _grams(answer, network, layers))

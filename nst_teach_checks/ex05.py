@@ -128,7 +128,7 @@ def _each(style: Parts, weights: dict[str, float]) -> list[Tensor]:
 
 @task("The total loss", points=1, reread=(CHAPTER, "One number"))
 def total_loss(answer: Answer) -> None:
-    """`total_loss(content, style, weights, alpha, beta)`: one number out of all parts."""
+    """`total_loss(content, style, weights, alpha, beta)`: all parts as one number."""
     rows = [_case_of_parts(answer, dtype) for dtype in (torch.float32, torch.float64)]
     cases = [(*_parts(values), *rest) for values, *rest in rows]
     answer.compare(_total, cases, mistakes=TOTAL, otherwise=ONE_EACH)
@@ -238,9 +238,9 @@ VARIATION = (
 )
 
 
-@task("Total variation", points=2, reread=(CHAPTER, "Total variation: a wish for calm"))
+@task("Total variation", points=2, reread=(CHAPTER, "Total variation"))
 def total_variation(answer: Answer) -> None:
-    """`total_variation(image)`: how far neighbours are apart, a single number."""
+    """`total_variation(image)`: how much neighbouring pixels differ, a number."""
     cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in KINDS]
     answer.compare(losses.total_variation, cases, mistakes=VARIATION, otherwise=BOARD)
     answer.gradients(losses.total_variation, cases[0])
@@ -255,7 +255,7 @@ less than this."""
 
 @task("Start from noise", points=2, reread=(CHAPTER, "Where to start"))
 def noise_start(answer: Answer) -> None:
-    """`noise_start(photo, seed)`: white noise that an optimiser can move."""
+    """`noise_start(photo, seed)`: white noise that an optimiser can change."""
     for dtype in (torch.float32, torch.float64):
         photo = answer.inputs.picture(dtype=dtype)
         seed = int(1000 * _positive(answer))
@@ -407,7 +407,7 @@ BETA_AT = (
 @task("The same look at another size", points=1,
       reread=(CHAPTER, "Why a setting fails at another size"))  # fmt: skip
 def beta_at(answer: Answer) -> None:
-    """`beta_at(beta, was, now)`: the β that keeps the balance when the picture's size changes."""
+    """`beta_at(beta, was, now)`: the β that keeps the balance at another size."""
     cases = [_two_shapes(answer) for _ in range(3)]
     answer.through(_at).compare(_beta_at, cases, mistakes=BETA_AT, otherwise=COUNT)
 

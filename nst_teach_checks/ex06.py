@@ -130,7 +130,7 @@ CLOSURE = (
 
 @task("A closure", points=2, reread=(CHAPTER, "What an optimiser asks for"))
 def make_closure(answer: Answer) -> None:
-    """`make_closure(optimizer, image, loss_of)`: a function without inputs, for L-BFGS."""
+    """`make_closure(optimizer, image, loss_of)`: a function without arguments for L-BFGS."""
     outside = 2 * answer.inputs.picture(dtype=torch.float64) - 0.5
     lowest = answer.inputs.normal(*outside.shape, dtype=torch.float64)
     image = outside.clone().requires_grad_()
@@ -256,7 +256,7 @@ DESCEND = (
 
 @task("A history by evaluation", points=2, reread=(CHAPTER, "What an optimiser asks for"))
 def descend(answer: Answer) -> None:
-    """`descend(loss_of, start, steps)`: L-BFGS; the picture, and the loss at every evaluation."""
+    """`descend(loss_of, start, steps)`: the image and the loss of every evaluation."""
     case = (*_valley(answer.inputs), STEPS)
     must_be_a_walk(answer, answer(*case))
     answer.compare(
@@ -358,7 +358,7 @@ INSIDE = (
 
 @task("Adam inside [0, 1]", points=2, reread=(CHAPTER, "Clamping in the closure"))
 def stay_inside(answer: Answer) -> None:
-    """`stay_inside(loss_of, start, steps, learning_rate)`: Adam, the picture always in [0, 1]."""
+    """`stay_inside(loss_of, start, steps, learning_rate)`: the image and the history."""
     case = (*_valley(answer.inputs), ADAM_STEPS, RATE)
     must_be_a_walk(answer, answer(*case))
     answer.compare(
@@ -702,7 +702,7 @@ DIRECTION = (
 
 @task("The two loops", points=3, reread=(CHAPTER, "Learning the curvature from two gradients"))
 def direction(answer: Answer) -> None:
-    """`direction(gradient, pairs)`: where L-BFGS goes from here, given pairs (s, y)."""
+    """`direction(gradient, pairs)`: the search direction of L-BFGS, from pairs (s, y)."""
     double, single = torch.float64, torch.float32
     cases = [
         _memory(answer.inputs, "", double),

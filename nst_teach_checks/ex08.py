@@ -113,7 +113,7 @@ STRENGTH = (
 
 @task("The strength of the style", points=1, reread=(CHAPTER, "Equal size at the start"))
 def style_strength(answer: Answer) -> None:
-    """`style_strength(before, weights, beta, energy)`: the style term in units of the content."""
+    """`style_strength(before, weights, beta, energy)`: the style term in units of the energy."""
     cases = [_choice(answer.inputs, chosen) for chosen in (LAYERS[3:], LAYERS[1:4], LAYERS)]
     answer.compare(
         _strength, cases, mistakes=STRENGTH,
@@ -311,7 +311,7 @@ def _painter(slow: float) -> Callable[[Setting], SimpleNamespace]:
 @task("Several processes", points=2,
       reread=(CHAPTER, "The table, on as many cores as you like"))  # fmt: skip
 def run_all(answer: Answer) -> None:
-    """`run_all(paint, settings, jobs)`: `paint(setting)` for each, in so many processes."""
+    """`run_all(paint, settings, jobs)`: `paint(setting)` for each, on several processes."""
     settings: list[tuple[str, dict[str, float], float]] = [
         (f"row {k}", {}, _number(answer.inputs)) for k in range(CELLS)
     ]

@@ -237,7 +237,7 @@ class _Largest(TorchDispatchMode):
 
 @task("Without pairs", points=2, reread=(CHAPTER, "The distance between two clouds"))
 def by_grams(answer: Answer) -> None:
-    """`by_grams(features, style)`: the same from `(B, N, h, w)`, without comparing pairs."""
+    """`by_grams(features, style)`: the same distance for `(B, N, h, w)`, without pairs."""
     cases = [_layers(answer, batch, dtype) for batch, dtype in KINDS]
     answer.compare(_by_pairs, cases, mistakes=BY_GRAMS, otherwise=CONSTANTS)
     answer.gradients(_gram_distance, cases[0])
@@ -355,7 +355,7 @@ EXCHANGE = (
 
 @task("The same Gram entry, another mean", points=2, reread=(CHAPTER, "What it cannot see"))
 def exchange(answer: Answer) -> None:
-    """`exchange(values, mean)`: other values `(M,)` with this mean and the old mean square."""
+    """`exchange(values, mean)`: other values with this mean and the old mean square."""
     cases = [_filter_and_mean(answer, dtype) for dtype in (*TYPES, torch.float32)]
     for values, mean in cases:
         made = [answer(values, mean) for _ in range(2)]
@@ -504,7 +504,7 @@ STATISTICS = (
 
 @task("Means and deviations", points=2, reread=(CHAPTER, "Four statistics"))
 def statistics_distance(answer: Answer) -> None:
-    """`statistics_distance(features, style)`: means and deviations apart, one number a picture."""
+    """`statistics_distance(features, style)`: one distance for each image."""
     cases = [_layers(answer, batch, dtype) for batch, dtype in KINDS]
     for features, _ in cases:
         features[:, 0] = 0  # a filter that never fires
@@ -579,7 +579,7 @@ SLICED = (
 
 @task("Sorted projections", points=2, reread=(CHAPTER, "Four statistics"))
 def sliced_distance(answer: Answer) -> None:
-    """`sliced_distance(f, s, lines)`: how far apart two clouds are, seen along many lines."""
+    """`sliced_distance(f, s, lines)`: the distance of two clouds from their projections."""
     cases = [_clouds_and_lines(answer, dtype) for dtype in (*TYPES, torch.float32)]
     answer.compare(
         _sliced, cases, mistakes=SLICED,

@@ -80,7 +80,7 @@ LUMINANCE = (
 
 @task("Luminance", points=1, reread=(CHAPTER, "Keep the colours: transfer the luminance alone"))
 def luminance(answer: Answer) -> None:
-    """`luminance(image)`: the luminance `(B, 1, H, W)` of pictures `(B, 3, H, W)`."""
+    """`luminance(image)`: the luminance `(B, 1, H, W)` of images `(B, 3, H, W)`."""
     cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in KINDS]
     answer.compare(_luminance, cases, mistakes=LUMINANCE, otherwise=RED)
     answer.gradients(_luminance, cases[0])
@@ -556,7 +556,7 @@ ONE_MAP = 1e-3
 @task("The photograph's palette", points=3,
       reread=(CHAPTER, "Keep the colours: repaint the painting first"))  # fmt: skip
 def match_palette(answer: Answer) -> None:
-    """`match_palette(style, photo)`: the painting, its colours' mean and covariance the photo's."""
+    """`match_palette(style, photo)`: the painting with the photo's mean and covariance."""
     cases = [_painting_and_photo(answer) for _ in range(3)]
     for style, photo in cases:
         _must_be_a_picture(answer, answer(style, photo), style)

@@ -40,7 +40,7 @@ Rows = list[dict[str, Any]]
 
 @task("Your plan", points=2, reread=("08_which_layers", "Why the obvious comparison is unfair"))
 def plan(answer: Answer) -> None:
-    """`plan()`: a question, the one setting that varies, its values, and all that stays."""
+    """`plan()`: a question, the setting that varies, its values, and the other settings."""
     made = answer()
     _must_have(answer, made)
     _must_ask(answer, made["question"])
@@ -190,7 +190,7 @@ def _right_run(made: Plan, value: Any) -> Result:
 
 @task("One run", points=2, reread=("06_lbfgs_versus_adam", "The race"))
 def run(answer: Answer) -> None:
-    """`run(plan, value)`: the `Result` for one value, after just as many evaluations as planned."""
+    """`run(plan, value)`: the `Result` for one value, after the planned number of evaluations."""
     plans = [
         (_tiny_plan(answer, "optimizer", ["adam", "lbfgs"]), ("adam", "lbfgs")),
         (_tiny_plan(answer, "style", ["dots", "brick"]), ("brick",)),
@@ -294,7 +294,7 @@ class _Laboratory:
 
 @task("The table", points=3, reread=("08_which_layers", "Is it fair now?"))
 def compare(answer: Answer) -> None:
-    """`compare(plan, run, measure)`: a row for each value; a `ValueError` where budgets differ."""
+    """`compare(plan, run, measure)`: a row for each value; a `ValueError` if budgets differ."""
     for count, spent in ((3, 40), (4, 73)):
         laboratory = _Laboratory(answer, [spent] * count)
         made = answer(laboratory.plan, laboratory.run, laboratory.measure)
@@ -379,10 +379,12 @@ COLUMNS = ("price", "left")
 SPENT = 57
 
 
-@task("A measured statement", points=3,
-      reread=("12_two_studies", 'Claim 1: "the loss converges from the very start"'))  # fmt: skip
+CLAIM = "Claim 1: the loss begins to converge at the very start"
+
+
+@task("A measured statement", points=3, reread=("12_two_studies", CLAIM))
 def statement(answer: Answer) -> None:
-    """`statement(rows)`: one sentence that says what the table says, with its numbers."""
+    """`statement(rows)`: one sentence that states what the table shows, with its numbers."""
     tables = [
         _table(answer, 0.13, ("brick", "dots", "grass", "gravel")),
         _table(answer, 0.16, (250, 8000, 40, 1600)),
@@ -423,13 +425,13 @@ def _must_say(answer: Answer, rows: Rows, sentence: str) -> None:
     columns = [column for column in COLUMNS if re.search(rf"\b{column}\b", sentence)]
     if not columns:
         answer.reject(
-            "quantity-not-named", f"you say: {sentence:.160}",
+            "quantity-not-named", f"your sentence: {sentence:.160}",
             "Better, stronger or nicer by which measure? Name a column of the table.",
         )  # fmt: skip
     faults = [_faults_of_sentence(rows, column, sentence) for column in columns]
     for name, wrong, hint in min(faults, key=lambda found: sum(wrong for _, wrong, _ in found)):
         if wrong:
-            answer.reject(name, f"you say: {sentence:.160}", hint)
+            answer.reject(name, f"your sentence: {sentence:.160}", hint)
 
 
 def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[str, bool, str]]:
