@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 import nst_teach
 from nst_teach import (
     content_loss,
+    costs,
     load_image,
     load_network,
     networks,
@@ -200,3 +201,20 @@ def test_a_chapters_own_letters_take_no_symbol_away():
     ]
     assert len(own) == len(set(own))
     assert not {name for _, name in own} & set(everywhere())
+
+
+# The teacher's guide
+
+
+def test_guide_names_what_binder_cannot_hold():
+    """As the page on classrooms computes it from the measured costs."""
+    page = (ROOT / "book" / "src" / "classroom.md").read_text(encoding="utf-8")
+    server = float(re.search(r"^SERVER = (\S+)", page, re.M)[1])
+    most = float(re.search(r"^BINDER_SURE, BINDER_MOST = 1e9, (\S+)", page, re.M)[1])
+    too_large = {c.notebook for c in costs.table().notebooks if c.peak + server > most}
+    guide = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
+    row = re.search(r"^\| Binder \|.*$", guide, re.M)[0]
+    named = re.findall(r"\]\((?:\.\./)?(\S+)\.ipynb\)", row)
+    assert {name.rpartition("/")[2] for name in named} == {
+        name.rpartition("/")[2] for name in too_large
+    }
