@@ -38,7 +38,7 @@ def test_adam_raced_at_the_best_of_its_rates():
             assert run["end"] == min(rivals)
 
 
-@pytest.mark.parametrize("line", filter(None, race.tables(RECORD)))
+@pytest.mark.parametrize("line", [line for line in race.tables(RECORD) if line])
 def test_chapter_6_quotes_its_record(line: str):
     assert line in CHAPTER.splitlines()
 
