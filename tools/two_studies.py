@@ -1,11 +1,11 @@
-"""Follow Study B's loop of SciPy runs until it moves little: the record of chapter 12.
+"""Follow Study B's rounds of SciPy until they move little: the record of chapter 12.
 
     python tools/two_studies.py [--out FOLDER]
 
 Study B says of its result that it hardly changes *after* a few hundred iterations. A page can
 compute that many, but not as many again, and what comes after is the question. This script goes on
-for thirty runs of SciPy. It also spends the same number of evaluations on a single run, which
-forgets nothing on the way. It writes a record of numbers (`12_study_b.json`) and a row of pictures
+for thirty rounds of SciPy. It also spends the same number of evaluations on a single call, which
+never has to start again. It writes a record of numbers (`12_study_b.json`) and a row of pictures
 (`12_study_b.jpg`). On two quiet CPU cores it needs some minutes.
 """
 
@@ -52,7 +52,7 @@ BETA = ALPHA / 1e-3
 SCALE = 255 * sum(CONVENTIONS["torchvision"].std) / 3  # s in the chapter
 ROUNDS, EVALUATIONS = 30, 30
 
-SHOWN = (1, 10, 20, 30)  # the runs whose results are pictured
+SHOWN = (1, 10, 20, 30)  # the rounds whose results are pictured
 DIGITS, QUALITY = 4, 88
 GAP, LABEL = 6, 30  # pixels between pictures, and for a line of text
 
@@ -82,15 +82,15 @@ def study_b(content: Tensor, style: Tensor, network: FeatureNetwork, scale: floa
 
 
 @dataclass(frozen=True)
-class Run:
-    """What a run of SciPy gave: its image, all its totals, and SciPy's own count."""
+class Round:
+    """What a call of SciPy gave: its image, all its totals, and SciPy's own count."""
 
     image: Tensor
     totals: tuple[float, ...]
     iterations: int
 
 
-def run_scipy(total: Total, image: Tensor, evaluations: int) -> Run:
+def call_scipy(total: Total, image: Tensor, evaluations: int) -> Round:
     """One call of `fmin_l_bfgs_b` from an image in [0, 1]; the result is not clamped."""
     totals: list[float] = []
 
@@ -106,16 +106,16 @@ def run_scipy(total: Total, image: Tensor, evaluations: int) -> Run:
     with one_blas_thread():
         end, _, said = minimise(loss_and_gradient, start, maxfun=evaluations)
     result = deprocess(torch.from_numpy(end).float().view_as(image), "caffe")
-    return Run(result, tuple(totals), int(said["nit"]))
+    return Round(result, tuple(totals), int(said["nit"]))
 
 
-def loop(total: Total, start: Tensor, rounds: int = ROUNDS) -> list[Run]:
-    """Runs of SciPy, each from where the last one ended."""
-    runs: list[Run] = []
+def loop(total: Total, start: Tensor, rounds: int = ROUNDS) -> list[Round]:
+    """Rounds of SciPy, each from where the last one ended."""
+    done: list[Round] = []
     for number in range(1, rounds + 1):
-        runs.append(run_scipy(total, runs[-1].image if runs else start, EVALUATIONS))
-        print(f"run {number}: total {runs[-1].totals[-1]:.4g}", flush=True)
-    return runs
+        done.append(call_scipy(total, done[-1].image if done else start, EVALUATIONS))
+        print(f"round {number}: total {done[-1].totals[-1]:.4g}", flush=True)
+    return done
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -144,37 +144,37 @@ def likeness(one: Tensor, other: Tensor) -> float:
     return (a @ b / (a.norm() * b.norm()).clamp(min=1e-12)).item()
 
 
-def report(start: Tensor, runs: list[Run], single: Run) -> dict[str, Any]:
-    """The numbers of each run, of each ten runs, and of the single run beside them."""
-    path = [start, *(run.image for run in runs)]
+def report(start: Tensor, rounds: list[Round], single: Round) -> dict[str, Any]:
+    """The numbers of each round, of every ten, and of the single call beside them."""
+    path = [start, *(done.image for done in rounds)]
     rows = [
         {
-            "run": number,
-            "evaluations": len(run.totals),
-            "iterations": run.iterations,
-            "total": rounded(min(run.totals)),
-            "levels_moved": rounded(levels_between(path[number - 1], run.image)),
-            "saturation": rounded(saturation(run.image)),
-            "like_the_last": rounded(likeness(run.image, path[-1])),
+            "round": number,
+            "evaluations": len(done.totals),
+            "iterations": done.iterations,
+            "total": rounded(min(done.totals)),
+            "levels_moved": rounded(levels_between(path[number - 1], done.image)),
+            "saturation": rounded(saturation(done.image)),
+            "like_the_last": rounded(likeness(done.image, path[-1])),
         }
-        for number, run in enumerate(runs, start=1)
+        for number, done in enumerate(rounds, start=1)
     ]
     tens = [
         {"from": a, "to": a + 10, "levels_moved": rounded(levels_between(path[a], path[a + 10]))}
-        for a in range(0, len(runs) - 9, 10)
+        for a in range(0, len(rounds) - 9, 10)
     ]
-    spent = np.cumsum([len(run.totals) for run in runs])
+    spent = np.cumsum([len(done.totals) for done in rounds])
     best = np.minimum.accumulate(single.totals)
     reached = {str(k): rounded(best[min(spent[k - 1], len(best)) - 1]) for k in SHOWN}
     return {
         "settings": settings(),
-        "total_at_the_start": rounded(runs[0].totals[0]),
-        "runs": rows,
+        "total_at_the_start": rounded(rounds[0].totals[0]),
+        "rounds": rows,
         "tens": tens,
-        "single_run": {
+        "single_call": {
             "evaluations": len(single.totals),
             "iterations": single.iterations,
-            "total_when_the_loop_had_done_so_many_runs": reached,
+            "total_at_the_cost_of_so_many_rounds": reached,
         },
     }
 
@@ -218,12 +218,12 @@ def main(arguments: list[str] | None = None) -> None:
     network = load_network(NETWORK)
     content, style = (cover(load_image(name), (SIDE, SIDE)) for name in (PHOTO, STYLE))
     total, start = study_b(content, style, network), torch.full_like(content, GREY)
-    runs = loop(total, start)
-    single = run_scipy(total, start, sum(len(run.totals) for run in runs))
-    record = report(start, runs, single)
+    rounds = loop(total, start)
+    single = call_scipy(total, start, sum(len(done.totals) for done in rounds))
+    record = report(start, rounds, single)
     picture, numbers = out / f"{NAME}.jpg", out / f"{NAME}.json"
     out.mkdir(parents=True, exist_ok=True)
-    titles = {f"{k} run{'s' if k > 1 else ''}": runs[k - 1].image for k in SHOWN}
+    titles = {f"{k} round{'s' if k > 1 else ''}": rounds[k - 1].image for k in SHOWN}
     strip({title: to_pil(image.clamp(0, 1)) for title, image in titles.items()}).save(
         picture, quality=QUALITY
     )
