@@ -13,13 +13,21 @@ import fingerprint
 import pytest
 import reconstructions
 import torch
+import two_studies
 from conftest import ROOT
 
-from nst_teach import content_loss, load_image, load_network, optimize
+from nst_teach import (
+    StyleObjective,
+    content_loss,
+    load_image,
+    load_network,
+    optimize,
+    preprocess,
+)
 from nst_teach.networks import WEIGHTS_FOLDER
 
 IMAGES, SOURCES = ROOT / "book/images", ROOT / "book/src"
-NAMES = (reconstructions.NAME, fingerprint.NAME)
+NAMES = (reconstructions.NAME, fingerprint.NAME, two_studies.NAME)
 PETITE = WEIGHTS_FOLDER / "petite.safetensors"
 MOST_BYTES = 300_000
 
@@ -150,3 +158,65 @@ def test_chapter_4_quotes_its_record():
         assert all(f"`{layer}`" in text for layer in network["layers"])
     assert found["made"]["on"] in text
     assert found["made"]["command"] in text
+
+
+# Chapter 12: Study B
+
+
+def test_study_b_was_run_with_the_settings_of_its_script():
+    found = record(two_studies.NAME)
+    assert found["settings"] == two_studies.settings()
+    assert [row["round"] for row in found["rounds"]] == list(range(1, two_studies.ROUNDS + 1))
+
+
+def test_chapter_12_has_the_settings_of_the_record():
+    text = chapter("12_two_studies")
+    assert f"SIDE = {two_studies.SIDE} " in text
+    assert f'for name in ("{two_studies.PHOTO}", "{two_studies.STYLE}")' in text
+    assert f"evaluations={two_studies.EVALUATIONS}" in text
+    assert f"ALPHA = {two_studies.ALPHA}" in text
+
+
+def test_chapter_12_quotes_its_record():
+    """The table, and the single call beside the loop."""
+    found = record(two_studies.NAME)
+    text = (SOURCES / "12_two_studies.md").read_text(encoding="utf-8")
+    rows, iterations = {row["round"]: row for row in found["rounds"]}, 0
+    moved = {row["to"]: row["levels_moved"] for row in found["tens"]}
+    for number, row in rows.items():
+        iterations += row["iterations"]
+        if number in moved:
+            quoted = [
+                str(number),
+                str(iterations),
+                f"{row['total'] / 1e9:.3f}e9",
+                f"{moved[number]:.3g}",
+                f"{row['levels_moved']:.2g}",
+                f"{row['saturation']:.1f}",
+                f"{row['like_the_last']:.2f}",
+            ]
+            assert f"| {' | '.join(quoted)} |" in text
+    single = found["single_call"]["total_at_the_cost_of_so_many_rounds"]
+    for number in (10, 20):
+        assert f"{single[str(number)] / 1e9:.3f}e9" in text
+    assert single["20"] < rows[30]["total"]
+
+
+def test_study_b_is_the_books_objective_in_other_units():
+    network = load_network("petite")
+    content, style = load_image("chelsea", size=48), load_image("coffee", size=48)
+    s = two_studies.SCALE
+    total = two_studies.study_b(content, style, network)
+    book = StyleObjective(content, style, network, beta=two_studies.BETA * s**2)
+    grey = torch.full_like(content, 0.5)
+    expected = s**2 * book(grey).total
+    torch.testing.assert_close(total(preprocess(grey, "caffe")), expected, rtol=1e-3, atol=0)
+
+
+def test_a_round_starts_where_the_last_one_ended():
+    network = load_network("petite")
+    content, style = load_image("chelsea", size=48), load_image("coffee", size=48)
+    total = two_studies.study_b(content, style, network)
+    first, second = two_studies.loop(total, torch.full_like(content, 0.5), rounds=2)
+    assert second.totals[0] == pytest.approx(min(first.totals), rel=1e-3)
+    assert min(second.totals) < min(first.totals)
