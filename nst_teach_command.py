@@ -1,7 +1,7 @@
-"""The program `nst-teach`: `nst_teach.cli`, and one line in place of a traceback while it loads.
+"""The program `nst-teach`: it runs `nst_teach.cli`, and handles Ctrl-C even while that is loading.
 
-It stands outside the package because importing anything of the package imports torch, which takes
-seconds in which people press Ctrl-C.
+It lives outside the package because importing any part of the package imports torch, which takes
+several seconds, during which a user may press Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-EXIT_INTERRUPTED = 130  # the shell's conventions: 128 and the number of the signal
+EXIT_INTERRUPTED = 130  # the shell's convention: 128 + the number of the signal
 EXIT_PIPE_CLOSED = 141
 
 
@@ -21,11 +21,11 @@ def main() -> int:
         try:
             return cli.main()
         finally:
-            sys.stdout.flush()  # here, where a closed pipe can still be caught
+            sys.stdout.flush()  # here, so that a closed pipe is caught below
     except KeyboardInterrupt:
         print("nst-teach: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # `nst-teach --help | head -1`: nobody wants the rest
+    except BrokenPipeError:  # as in `nst-teach --help | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE_CLOSED
 

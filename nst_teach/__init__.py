@@ -1,12 +1,12 @@
 """nst_teach: neural style transfer, small enough to read in an evening.
 
-Read it in the order in which data comes through: `samples`, `images`, `networks`, `losses`,
-`objective`, `starts`, `optimizers`, `records`, `plots`, `results`, `run`, `facade`; on top stands
-what people handle: `studio`, `cli`.
-The course "Painting with Gradients" explains each part.
+Read the modules in the order in which data passes through them: `samples`, `images`, `networks`,
+`losses`, `objective`, `starts`, `optimizers`, `records`, `plots`, `results`, `run`, `facade`. The
+user interfaces, `studio` and `cli`, are built on top. The course "Painting with Gradients" explains
+each part.
 """
 
-from nst_teach import _torch as _torch  # first: it says how to get torch
+from nst_teach import _torch as _torch  # first: it explains how to install torch
 from nst_teach import samples
 from nst_teach.adapter import adapt_network
 from nst_teach.facade import transfer

@@ -1,7 +1,7 @@
-"""Any network as a `FeatureNetwork`: the layers of a module that somebody else wrote, by name.
+"""Any module as a `FeatureNetwork`: the layers of a third-party model, by name.
 
-torchvision follows a picture through the module (`torch.fx`) and gives each value on the way the
-name of the layer that made it. Whatever has feature maps can then be used in `transfer`.
+torchvision traces the module with `torch.fx` and names each intermediate value after the layer that
+computed it. Any module with feature maps can then be used in `transfer`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ OUT_OF_PLACE: dict[object, Callable[[Any, Any], Any]] = {
     operator.imul: operator.mul,
     operator.itruediv: operator.truediv,
 }
-"""`x += y` writes into a layer that was asked for; `x + y` does not."""
+"""`x += y` would overwrite the features of a requested layer; `x + y` does not."""
 
-TOLERANCE = 4  # positions by which convolutions without padding change a map's proportions
+TOLERANCE = 4  # positions by which unpadded convolutions may change a map's proportions
 
 
 def adapt_network(
@@ -36,24 +36,28 @@ def adapt_network(
     name: str | None = None,
     convention: str = "torchvision",
 ) -> FeatureNetwork:
-    """Make a `FeatureNetwork` of any module, to use in `transfer(network=…)`.
+    """Turn any module into a `FeatureNetwork`, for use in `transfer(network=…)`.
 
     Args:
-        module: takes a picture `(B, 3, H, W)`. A copy is used: frozen, in evaluation mode, with
-            nothing done in place, so that a layer before a ReLU is what it was there.
-        content_layers, style_layers: names of its layers, such as `"layer2.1.relu"`. The result's
-            `layers` lists them all; a value used twice has names that end with _1, _2 and so on.
-        name: for messages; `None` takes the class's.
-        convention: what the module expects, see `preprocess`.
+        module: maps an image `(B, 3, H, W)` to anything. A copy of it is used, frozen and in
+            evaluation mode, with all in-place operations replaced, so that a ReLU does not
+            overwrite the layer before it.
+        content_layers, style_layers: names of its layers, such as `"layer2.1.relu"`. The attribute
+            `layers` of the result lists them all; a layer that is used several times has names
+            ending in _1, _2 and so on.
+        name: for messages; `None` takes the name of the class.
+        convention: the preprocessing that the module expects, see `preprocess`.
 
     Returns:
-        A network whose `forward` gives feature maps `(B, N, h, w)`. Tokens `(B, L, N)` of a vision
-        transformer become such maps where they lie on a grid of the picture's proportions.
+        A network whose `forward` returns feature maps `(B, N, h, w)`. The tokens `(B, L, N)` of a
+        vision transformer are rearranged into such maps if they form a grid with the proportions
+        of the image.
 
     Raises:
-        NetworkError: the module cannot be followed, or has no layer of one of these names.
+        NetworkError: the module cannot be traced, or has no layer of that name.
 
-    Any network that recognises things will do, not every one as well as a VGG: chapter 2.
+    Any network trained to recognise things can be used, but few work as well as a VGG: see
+    chapter 2.
     """
     return _Adapted(
         module,
@@ -65,7 +69,7 @@ def adapt_network(
 
 
 class _Adapted(FeatureNetwork):
-    """A module whose layers are found by following a picture through it."""
+    """A module whose layers are found by tracing it."""
 
     def __init__(
         self,
@@ -85,17 +89,17 @@ class _Adapted(FeatureNetwork):
         )
         self.module = _frozen(module)
         self.layers = _names(self.module, name)
-        self._ways: dict[tuple[str, ...], Callable[[Tensor], dict[str, Any]]] = {}
+        self._extractors: dict[tuple[str, ...], Callable[[Tensor], dict[str, Any]]] = {}
         if content_layers or style_layers:
             self._check((*content_layers, *style_layers))
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
-        """As in `FeatureNetwork`; a picture that the module refuses is a `NetworkError`."""
+        """As in `FeatureNetwork`; an image that the module rejects raises a `NetworkError`."""
         asked = self._check(layers)
         wanted = tuple(layer for layer in self.layers if layer in asked)
         x = preprocess(image, self.convention).contiguous(memory_format=MEMORY_FORMAT)
         try:
-            values = self._way(wanted)(x)
+            values = self._extractor(wanted)(x)
         except (RuntimeError, AssertionError, ValueError) as error:
             if isinstance(error, torch.OutOfMemoryError) or "memory" in str(error):
                 raise
@@ -107,15 +111,15 @@ class _Adapted(FeatureNetwork):
         return {layer: self._map(layer, values[layer], image) for layer in wanted}
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _Adapted:
-        self._ways = {}  # they hold tensors of the device that is left
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self._extractors = {}  # they hold tensors on the previous device
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]  # untyped in torch
         return self
 
-    def _way(self, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
-        """The part of the module that leads to these layers."""
-        if layers not in self._ways:
-            self._ways[layers] = _followed(self.module, layers)
-        return self._ways[layers]
+    def _extractor(self, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
+        """The part of the module that computes these layers."""
+        if layers not in self._extractors:
+            self._extractors[layers] = _traced(self.module, layers)
+        return self._extractors[layers]
 
     def _map(self, layer: str, value: object, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
@@ -134,7 +138,7 @@ def _frozen(module: nn.Module) -> nn.Module:
     module = copy.deepcopy(module).requires_grad_(False).eval().to(memory_format=MEMORY_FORMAT)
     for inner in module.modules():
         if getattr(inner, "inplace", False):
-            setattr(inner, "inplace", False)  # noqa: B010 - a name that only some modules have
+            setattr(inner, "inplace", False)  # noqa: B010 - only some modules have it
     return module
 
 
@@ -143,31 +147,31 @@ def _names(module: nn.Module, name: str) -> tuple[str, ...]:
 
     try:
         _, names = get_graph_node_names(module, suppress_diff_warning=True)
-    except Exception as error:  # whatever the module does with a value that stands for a picture
+    except Exception as error:  # a proxy for the image can break a module in many ways
         raise NetworkError(
-            f"{name} cannot be followed from layer to layer ({type(error).__name__}: {error}). "
-            "Its forward must not depend on the values of its input."
+            f"{name} cannot be traced ({type(error).__name__}: {error}). Its forward must not "
+            "depend on the values of its input."
         ) from error
-    return tuple(names[1:])  # the first is the picture
+    return tuple(names[1:])  # the first is the image
 
 
-def _followed(module: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
+def _traced(module: nn.Module, layers: tuple[str, ...]) -> Callable[[Tensor], dict[str, Any]]:
     from torchvision.models.feature_extraction import create_feature_extractor
 
-    way = create_feature_extractor(module, list(layers), suppress_diff_warning=True).eval()
-    for node in way.graph.nodes:
+    extractor = create_feature_extractor(module, list(layers), suppress_diff_warning=True).eval()
+    for node in extractor.graph.nodes:
         node.target = OUT_OF_PLACE.get(node.target, node.target)
         if isinstance(node.target, str) and node.op == "call_method":
             node.target = node.target.removesuffix("_")
         if node.kwargs.get("inplace"):
             node.kwargs = {**node.kwargs, "inplace": False}
-    way.recompile()
-    followed: Callable[[Tensor], dict[str, Any]] = way
-    return followed
+    extractor.recompile()
+    traced: Callable[[Tensor], dict[str, Any]] = extractor
+    return traced
 
 
 def _on_a_grid(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Tokens `(B, L, N)` as `(B, N, h, w)`, without a class token before them; else unchanged."""
+    """Tokens `(B, L, N)` as `(B, N, h, w)`, without a leading class token; otherwise unchanged."""
     for first in (0, 1):
         count = tokens.shape[1] - first
         rows = round((count * height / width) ** 0.5)
@@ -178,7 +182,7 @@ def _on_a_grid(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def _fits(features: Tensor, height: int, width: int) -> bool:
-    """Whether the last two axes have the picture's proportions: else the channels are there."""
+    """Whether the last two axes have the proportions of the image, so that neither is channels."""
     rows, columns = features.shape[-2:]
     return features.numel() > 0 and abs(rows * width - columns * height) <= TOLERANCE * max(
         height, width

@@ -1,6 +1,6 @@
 """The command line: `nst-teach PHOTO STYLE -o OUT`, and `nst-teach doctor`.
 
-A photograph that is called doctor, without an ending, is given as `./doctor`.
+Write `./doctor` for a photograph whose file is called doctor, without an extension.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from nst_teach.results import Result
 from nst_teach.run import DEFAULT_STEPS
 from nst_teach.starts import STARTS
 
-DOCTOR = "doctor"  # the word that asks for a check of this machine
+DOCTOR = "doctor"  # the subcommand that checks this machine
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 3
 EXIT_INTERRUPTED = 130  # the shell's convention for Ctrl-C
-BYTES_PER_PIXEL = 3  # as many as a picture can need, and for which there must be room on the disk
-MOST_RESERVED = 500_000_000  # bytes: a size beyond that fails for its memory
+BYTES_PER_PIXEL = 3  # at most; reserved on the disk before the run
+MOST_RESERVED = 500_000_000  # bytes; a larger image runs out of memory first
 PLOT_BYTES = 1_000_000
 
 
@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, TransferError) as error:
         print(f"nst-teach: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    except KeyboardInterrupt:  # before the first step or after the last: between, a picture is kept
+    except (
+        KeyboardInterrupt
+    ):  # before the first step or after the last; during the run, the image is kept
         print("nst-teach: interrupted, and nothing was written", file=sys.stderr)
         return EXIT_INTERRUPTED
     print(f"{arguments.output}: {result}")
@@ -52,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _examine(argv: Sequence[str]) -> int:
-    from nst_teach import doctor  # only here: a transfer does not need it
+    from nst_teach import doctor  # not needed for a transfer
 
     return doctor.main(argv)
 
@@ -70,7 +72,7 @@ def _run(arguments: argparse.Namespace) -> Result:
 def _outputs(
     arguments: argparse.Namespace, files: contextlib.ExitStack
 ) -> tuple[Path, Path | None]:
-    """Where to write the picture and the plot until they are done."""
+    """Temporary files for the picture and the plot."""
     inputs = (arguments.photo, arguments.style, arguments.start, arguments.weights or "")
     check_output(arguments.output, _picture_endings(), inputs=inputs, force=arguments.force)
     if arguments.plot:
@@ -112,14 +114,14 @@ def _transfer(arguments: argparse.Namespace) -> Result:
 
 
 def _picture_endings() -> set[str]:
-    """Those that Pillow can write; it knows more that it can read."""
+    """File extensions that Pillow can write; it can read more."""
     from PIL import Image
 
     return {e for e, kind in Image.registered_extensions().items() if kind in Image.SAVE}
 
 
 def _plot_endings() -> set[str]:
-    """Those that matplotlib can write."""
+    """File extensions that matplotlib can write."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     return {f".{kind}" for kind in FigureCanvasBase.get_supported_filetypes()}
@@ -149,25 +151,32 @@ def parser() -> argparse.ArgumentParser:
     """The options are those of `nst_teach.transfer`, under the same names."""
     p = argparse.ArgumentParser(
         prog="nst-teach",
-        description="Repaint a photograph in the manner of another picture.",
-        epilog=f"Samples that can stand for a file: {', '.join(samples.names())}. "
+        description="Repaint a photograph in the style of another picture.",
+        epilog=f"Samples, usable in place of a file: {', '.join(samples.names())}. "
         f"`nst-teach {DOCTOR}` checks this machine and predicts how long each page of the course "
-        f"takes on it; a photograph of that name is given as ./{DOCTOR}.",
+        f"takes on it; write ./{DOCTOR} for a photograph of that name.",
     )
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
     p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")
     p.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".png or .jpg")
     p.add_argument("--force", action="store_true", help="overwrite OUT, and the file of --plot")
     p.add_argument("--size", type=int, default=DEFAULT_SIZE, help="longer side (%(default)s)")
-    p.add_argument("--style-size", type=int, help="longer side of the style (that of the result)")
+    p.add_argument(
+        "--style-size", type=int, help="longer side of the style picture (same as --size)"
+    )
     p.add_argument("--steps", type=int, default=DEFAULT_STEPS, help="(%(default)s)")
     p.add_argument("--alpha", type=float, default=1.0, help="weight of the content (%(default)s)")
     p.add_argument(
         "--beta",
         type=float,
-        help=f"weight of the style ({objective.STYLE_STRENGTH} for each content feature)",
+        help=f"weight of the style ({objective.STYLE_STRENGTH} per content feature)",
     )
-    p.add_argument("--total-variation", type=float, default=0.0, help="its weight (%(default)s)")
+    p.add_argument(
+        "--total-variation",
+        type=float,
+        default=0.0,
+        help="weight of the total variation (%(default)s)",
+    )
     p.add_argument("--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2")
     p.add_argument(
         "--style-layers", type=layers, metavar="LAYERS", help="such as relu1_1=0.7,relu2_1=0.3"
@@ -179,12 +188,14 @@ def parser() -> argparse.ArgumentParser:
         "--optimizer", choices=optimizers.OPTIMIZERS, default="lbfgs", help="(%(default)s)"
     )
     p.add_argument("--learning-rate", type=float, help="for adam and the L-BFGS of torch")
-    p.add_argument("--network", help=f"petite, vgg16, … (${NETWORK_VARIABLE}, else petite)")
+    p.add_argument("--network", help=f"petite, vgg16, … (${NETWORK_VARIABLE}, or petite)")
     p.add_argument("--weights", type=Path, help="a weight file for the network")
-    p.add_argument("--pooling", choices=("max", "average"), help="(the network's own)")
+    p.add_argument("--pooling", choices=("max", "average"), help="(as the network was trained)")
     p.add_argument("--seed", type=int, default=0, help="of the noise start (%(default)s)")
     p.add_argument("--device", help="cpu, cuda, mps (cpu)")
-    p.add_argument("--plot", type=Path, metavar="FILE", help="save pictures and loss curves too")
+    p.add_argument(
+        "--plot", type=Path, metavar="FILE", help="also save a figure with the loss curves"
+    )
     p.add_argument("-q", "--quiet", action="store_true", help="no progress bar")
     p.add_argument("--version", action="version", version=f"nst-teach {__version__}")
     return p

@@ -1,8 +1,9 @@
-"""What a run costs: measured on this machine in seconds, predicted for every page of the course.
+"""The cost of a run: timed on this machine, and predicted for every page of the course.
 
-Ten steps at 128 pixels, the *probe*, say how fast a machine is. `costs.json` says how many probes a
-notebook takes and how much memory; `benchmarks/classroom.py` measured it. The book's page on
-performance explains why this works: time goes with pixels × evaluations, memory with pixels.
+Ten steps at 128 pixels, the *probe*, measure how fast a machine is. `costs.json`, which
+`benchmarks/classroom.py` measured, records each notebook's time in probes and its memory. The
+book's page on performance explains why this works: time is proportional to pixels × evaluations,
+memory to pixels.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from nst_teach.facade import transfer
 TABLE = Path(__file__).parent / "costs.json"
 PROBE_SIDE, PROBE_STEPS = 128, 10
 PROBE_OPTIMIZER = "adam"  # one evaluation a step, always
-WARM_UP = 2  # the first steps fill caches
-PHOTO, STYLE = "astronaut", "night_swirls"  # the photograph is square: it has side² pixels
-PROBE_LIMIT = 600  # seconds after which a machine counts as too slow to be of use
+WARM_UP = 2  # the first steps are slower: they fill caches
+PHOTO, STYLE = "astronaut", "night_swirls"  # this photograph is square: side² pixels
+PROBE_LIMIT = 600  # seconds; a slower machine is of no use
 
 
 class ProbeError(RuntimeError):
-    """The timed run could not be made; the message says what happened and what to do."""
+    """The timed run failed; the message explains what happened and what to do."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A measured run: seconds of its steps, and the most bytes that its process held."""
+    """A measured run: the time of its steps in seconds, and its peak memory in bytes."""
 
     seconds: float
     peak: int
@@ -45,7 +46,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a notebook takes: time in probes, and its kernel's most bytes where it was measured."""
+    """A notebook's time, in probes, and the peak memory of its kernel, in bytes."""
 
     notebook: str
     probes: float
@@ -57,18 +58,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Table:
-    """What `benchmarks/classroom.py` measured, and on which machine."""
+    """The measurements of `benchmarks/classroom.py`, and the machine they were made on."""
 
     machine: str
     probe: Probe
     pixel_bytes: float
-    """Bytes of memory for each pixel of the picture, for L-BFGS with its history."""
+    """Bytes of memory per pixel of the image, for L-BFGS with its history."""
     notebooks: tuple[Cost, ...]
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Seconds and bytes that something will take on this machine."""
+    """The predicted time, in seconds, and memory, in bytes, on this machine."""
 
     name: str
     seconds: float
@@ -77,7 +78,7 @@ class Prediction:
 
 @cache
 def table() -> Table:
-    """The measured costs that come with the package."""
+    """The measured costs that are bundled with the package."""
     data = json.loads(TABLE.read_text(encoding="utf-8"))
     notebooks = tuple(Cost(name, **cost) for name, cost in sorted(data["notebooks"].items()))
     return Table(data["machine"], Probe(**data["probe"]), data["pixel_bytes"], notebooks)
@@ -88,7 +89,7 @@ def measure(
 ) -> Probe:
     """Run a transfer of `side` × `side` pixels in this process, and time `steps` steps of it.
 
-    Each step counts as the median step, so that a moment's disturbance does not matter.
+    The time is `steps` times that of the median step, so that a short disturbance has no effect.
     """
     result = transfer(
         PHOTO, STYLE, network="petite", size=side, steps=steps + WARM_UP, optimizer=optimizer
@@ -102,10 +103,10 @@ def measure(
 def measure_apart(
     side: int = PROBE_SIDE, steps: int = PROBE_STEPS, optimizer: str = PROBE_OPTIMIZER
 ) -> Probe:
-    """`measure` in a process of its own, whose memory is nothing but the run's.
+    """`measure` in a separate process, whose memory is that of the run alone.
 
     Raises:
-        ProbeError: it took too long, ended with an error, or was killed for its memory.
+        ProbeError: it took too long, ended with an error, or was killed because memory ran out.
     """
     words = [f"--side={side}", f"--steps={steps}", f"--optimizer={optimizer}"]
     command = [sys.executable, "-m", "nst_teach.costs", *words]
@@ -128,14 +129,14 @@ def _why_it_failed(status: int, errors: str, side: int) -> str:
             "because memory ran out. Close other programs, or raise the container's limit."
         )
     last = errors.strip().splitlines()[-1] if errors.strip() else f"exit status {status}"
-    return f"the run at {side} px failed: {last}. Mend what the lines above complain about first."
+    return f"the run at {side} px failed: {last}. Solve the problems above first."
 
 
 def predict_notebook(cost: Cost, probe: Probe) -> Prediction:
-    """Time and memory of a notebook on the machine that `probe` was measured on.
+    """Time and memory of a notebook on the machine where `probe` was measured.
 
-    Time goes with the probe. Memory is what the notebook's kernel needed, plus what Python and
-    torch take here more, or less, than they took there.
+    Time is proportional to the probe's. Memory is the peak of the notebook's kernel, corrected for
+    the difference in what Python and torch occupy on the two machines.
     """
     elsewhere = table().probe
     peak = max(probe.peak, cost.peak + probe.peak - elsewhere.peak) if probe.peak else cost.peak
@@ -143,7 +144,7 @@ def predict_notebook(cost: Cost, probe: Probe) -> Prediction:
 
 
 def predict_run(side: int, evaluations: int, probe: Probe) -> Prediction:
-    """Time and memory of a transfer of your own, `side` × `side` pixels."""
+    """Time and memory of a single transfer at `side` × `side` pixels."""
     pixels, probed = side**2, probe.side**2
     seconds = probe.seconds / probe.steps * evaluations * pixels / probed
     room = table().pixel_bytes * max(0, pixels - probed)
@@ -152,19 +153,19 @@ def predict_run(side: int, evaluations: int, probe: Probe) -> Prediction:
 
 
 def largest_side(free: int, probe: Probe) -> int:
-    """The side of the largest square picture that fits into `free` bytes, in pixels; 0 if none."""
+    """The side, in pixels, of the largest square image that fits into `free` bytes; 0 if none."""
     room = free - (probe.peak or table().probe.peak)
     return int((room / table().pixel_bytes + probe.side**2) ** 0.5) if room > 0 else 0
 
 
 def predictions(probe: Probe, costs: Iterable[Cost] | None = None) -> list[Prediction]:
-    """What each notebook of the course takes on the machine of `probe`."""
+    """Time and memory of each notebook of the course on the machine of `probe`."""
     costs = table().notebooks if costs is None else costs
     return [predict_notebook(cost, probe) for cost in costs]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Measure one run and print it as a line of JSON; `measure_apart` starts this."""
+    """Measure one run and print it as a line of JSON; called by `measure_apart`."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--side", type=int, default=PROBE_SIDE)
     parser.add_argument("--steps", type=int, default=PROBE_STEPS)

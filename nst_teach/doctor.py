@@ -1,8 +1,8 @@
 """`nst-teach doctor`: is this machine ready for the course, and how long will each page take here?
 
-Each check looks at one thing and returns a `Finding`: what was found, and where that is not enough,
-what was expected and what to do. A teacher runs it on one machine of the room, or in the container
-that students will get, before the first lesson.
+Each check examines one thing and returns a `Finding`: what was found and, if that is not enough,
+what was expected and what to do. Teachers run it before the first lesson, on one machine of the
+classroom or in the container that students will use.
 """
 
 from __future__ import annotations
@@ -28,28 +28,32 @@ if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
-OURS = ("nst_teach", "nst_teach_checks")  # the packages in it
+OURS = ("nst_teach", "nst_teach_checks")  # the packages of the distribution
 OLDEST_PYTHON = (3, 11)
 NOTEBOOK_PACKAGES = {
     "ipykernel": "run the notebooks",
     "ipywidgets": "use the studio of chapter 7",
     "joblib": "run the sweep of chapter 8",
 }
-"""What the notebooks need beside the package, and what for. Without it the rest still runs."""
+"""Packages that only the notebooks need, and their purpose. Everything else runs without them."""
 
-OWN_SIDE, OWN_EVALUATIONS = 256, 200  # a usual first picture of one's own
-PATIENCE = 15 * 60  # seconds that a page may take before a lesson feels long
-WORTH_TELLING = 0.5  # seconds: pages that compute next to nothing are left out of the table
+OWN_SIDE, OWN_EVALUATIONS = 256, 200  # a typical first run with a photograph of one's own
+PATIENCE = 15 * 60  # seconds; a page that takes longer is too slow for a lesson
+WORTH_TELLING = 0.5  # seconds; pages that compute next to nothing are left out of the table
 GIGABYTE, MEGABYTE, MINUTE = 1e9, 1e6, 60
 
 PHOTO_ADVICE = "To repaint a photograph called doctor, write: nst-teach ./doctor STYLE -o OUT"
 
-COLOURS = {OK: "32", WARNING: "33", PROBLEM: "31"}  # green, yellow, red; the word says it too
+COLOURS = {
+    OK: "32",
+    WARNING: "33",
+    PROBLEM: "31",
+}  # green, yellow, red; the status is also written out
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check saw. `status` is "ok", "warning" (a part will not work) or "problem"."""
+    """The outcome of one check. `status` is "ok", "warning" (a part will not work) or "problem"."""
 
     name: str
     status: str
@@ -60,13 +64,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the doctor has to say."""
+    """All findings and predictions."""
 
     findings: tuple[Finding, ...]
     probe: Probe | None = None
     predictions: tuple[Prediction, ...] = ()
     free: int = 0
-    """Bytes that a program could take when the checks were made."""
+    """Bytes of free memory at the time of the checks."""
     facts: dict[str, object] = field(default_factory=dict[str, object])
 
     @property
@@ -87,7 +91,7 @@ def check_python() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Each package that `nst_teach` requires is there, in a version that it can use."""
+    """Each package that `nst_teach` requires is installed, in a suitable version."""
     wanted = _requirements()
     faults = [fault for name, bound in wanted.items() if (fault := _fault(name, bound))]
     if not faults:
@@ -97,7 +101,7 @@ def check_packages() -> Finding:
 
 
 def check_notebooks() -> Finding:
-    """What the notebooks need beside the package is there."""
+    """The packages that only the notebooks need are installed."""
     missing = {name: use for name, use in NOTEBOOK_PACKAGES.items() if not _version(name)}
     if not missing:
         return Finding("notebooks", OK, ", ".join(f"{n} {_version(n)}" for n in NOTEBOOK_PACKAGES))
@@ -107,23 +111,23 @@ def check_notebooks() -> Finding:
 
 
 def check_torch() -> Finding:
-    """torch and torchvision load together and compute something that only both can."""
+    """torch and torchvision can be imported together, and an operation that needs both works."""
     versions = f"torch {_version('torch')}, torchvision {_version('torchvision')}"
     advice = "Install both in one command from one index: pip install torch torchvision"
     try:
         torch, ops = import_module("torch"), import_module("torchvision.ops")
         boxes = torch.tensor([[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
         kept = ops.nms(boxes, torch.tensor([0.9, 0.8]), 0.5).tolist()
-    except Exception as error:  # builds that do not fit fail in many ways, at any of these lines
+    except Exception as error:  # mismatched builds fail in many ways, on any of these lines
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Finding("torch", PROBLEM, f"{versions}: {reason}", "a pair that fits", advice)
+        return Finding("torch", PROBLEM, f"{versions}: {reason}", "a matching pair", advice)
     if kept != [0]:
-        return Finding("torch", PROBLEM, f"{versions}: a wrong result", "a pair that fits", advice)
-    return Finding("torch", OK, f"{versions} fit together")
+        return Finding("torch", PROBLEM, f"{versions}: a wrong result", "a matching pair", advice)
+    return Finding("torch", OK, f"{versions} match")
 
 
 def check_files() -> Finding:
-    """The package's own files are as they were when it was packed."""
+    """The package's own files are unchanged since it was built."""
     packed = [file for file in metadata.files(DISTRIBUTION) or () if _has_sum(file)]
     broken = [str(file) for file in packed if not _is_whole(file)]
     if broken:
@@ -136,13 +140,13 @@ def check_files() -> Finding:
 
 
 def check_network() -> Finding:
-    """The bundled network loads, and is the size that its model card states."""
-    advice = "Install the package again: the files of its network came damaged."
+    """The bundled network loads, and has the size stated in its model card."""
+    advice = "Install the package again: the files of its network are damaged."
     try:
         card = json.loads((WEIGHTS_FOLDER / "petite.json").read_text(encoding="utf-8"))
         expected, network = card["facts"], load_network("petite")
     except (NetworkError, OSError, ValueError) as error:
-        return Finding("network", PROBLEM, str(error), "the weights that come along", advice)
+        return Finding("network", PROBLEM, str(error), "the bundled weights", advice)
     parameters = sum(p.numel() for p in network.parameters())
     if parameters != expected["parameters"]:
         return Finding("network", PROBLEM, f"{parameters:,} parameters",
@@ -151,7 +155,7 @@ def check_network() -> Finding:
 
 
 def check_samples() -> Finding:
-    """Every photograph and style picture of the course opens."""
+    """Every photograph and style picture of the course can be opened."""
     broken = [name for name in samples.names() if not _opens(name)]
     if not broken:
         return Finding("samples", OK, f"{len(samples.names())} pictures open")
@@ -161,20 +165,20 @@ def check_samples() -> Finding:
 
 
 def check_memory() -> Finding:
-    """The memory that is free suffices for every notebook, or at least for the probe."""
+    """There is enough free memory for every notebook, or at least for the probe."""
     state, table = machine.memory(), costs.table()
     largest = max((cost.peak for cost in table.notebooks), default=table.probe.peak)
     if state.free >= largest:
         return Finding("memory", OK, _memory_words(state))
     needed = f"{_size(largest)} for every notebook, {_size(table.probe.peak)} for the smallest run"
     advice = ("Close other programs and notebooks; in a container, raise its memory limit. "
-              "With less, choose a smaller size= where a page lets you.")  # fmt: skip
+              "With less memory, choose a smaller size= where a page allows it.")  # fmt: skip
     status = WARNING if state.free >= table.probe.peak else PROBLEM
     return Finding("memory", status, _memory_words(state), needed, advice)
 
 
 def check_processors() -> Finding:
-    """torch starts no more threads than there are processors to run them."""
+    """torch starts no more threads than there are processors."""
     state, torch = machine.processors(), import_module("torch")
     threads = torch.get_num_threads()
     words = f"{state.usable:g} of {state.total} usable, {_counted(threads, 'thread')}"
@@ -182,19 +186,19 @@ def check_processors() -> Finding:
     if threads <= most:
         return Finding("processors", OK, words)
     return Finding("processors", WARNING, words, f"at most {_counted(most, 'thread')}",
-                   f"Set OMP_NUM_THREADS={most} where kernels start: threads that wait for each "
-                   "other are slower than one.")  # fmt: skip
+                   f"Set OMP_NUM_THREADS={most} in the environment of the kernels: too many "
+                   "threads are slower than one.")  # fmt: skip
 
 
 def check_gpu() -> Finding:
-    """A graphics card, if there is one. The course needs none."""
+    """A GPU, if there is one. The course does not need one."""
     torch = import_module("torch")
     if torch.cuda.is_available():
         name, free = torch.cuda.get_device_name(), torch.cuda.mem_get_info()[0]
         return Finding("graphics", OK, f"{name}, {_size(free)} free: transfer(…, device='cuda')")
     if torch.backends.mps.is_available():
         return Finding("graphics", OK, "Apple: transfer(…, device='mps')")
-    return Finding("graphics", OK, "no card that torch can use; none is needed")
+    return Finding("graphics", OK, "no GPU that torch can use; none is needed")
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
@@ -212,23 +216,23 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
 
 
 def check_speed(probe: Probe) -> Finding:
-    """No page of the course takes longer than a lesson can wait."""
+    """No page of the course takes too long for a lesson."""
     words = f"{probe.steps} steps at {probe.side} px in {probe.seconds:.1f} s"
     slow = [p for p in costs.predictions(probe) if p.seconds > PATIENCE]
     if not slow:
         return Finding("speed", OK, words)
     names = ", ".join(_title(p.name) for p in slow)
     return Finding("speed", WARNING, words, f"under {PATIENCE // MINUTE} minutes for each page",
-                   f"Too slow here: {names}. Run them before the lesson, with fewer steps, or read "
-                   "them in the built book.")  # fmt: skip
+                   f"Too slow here: {names}. Run them before the lesson or with fewer steps, or "
+                   "read them in the built book.")  # fmt: skip
 
 
 def examine(timed: bool = True, tell: Callable[[Finding], object] | None = None) -> Report:
-    """Make all checks, in order; `tell` hears of each as it is done.
+    """Run all checks, in order.
 
     Args:
-        timed: run the probe too, and predict from it; without it the checks take a second or two.
-        tell: called with each `Finding`.
+        timed: also run the probe and predict from it; otherwise the checks take a second or two.
+        tell: called with each `Finding` as soon as it is known.
     """
     tell = tell or (lambda finding: None)
     findings: list[Finding] = []
@@ -240,18 +244,18 @@ def examine(timed: bool = True, tell: Callable[[Finding], object] | None = None)
 
 
 def _findings() -> Iterator[Finding]:
-    """One finding for each check; a check that breaks is a finding, too."""
+    """One finding per check; a check that raises an exception is a finding, too."""
     for check in CHECKS:
         try:
             yield check()
-        except Exception as error:  # whatever is broken here, the other checks shall be made
+        except Exception as error:  # the other checks still have to run
             name = check.__name__.removeprefix("check_")
             yield Finding(name, PROBLEM, f"{type(error).__name__}: {error}", "a check that runs",
-                          "Mend the problems above first, then run this again.")  # fmt: skip
+                          "Solve the problems above first, then run this again.")  # fmt: skip
 
 
 def _timed(report: Report, tell: Callable[[Finding], object]) -> Report:
-    """The report with a measured run and what follows from it."""
+    """The report, with the timed run and the predictions from it."""
     try:
         probe = costs.measure_apart()
     except ProbeError as error:
@@ -267,7 +271,7 @@ def _timed(report: Report, tell: Callable[[Finding], object]) -> Report:
 
 
 def _facts() -> dict[str, object]:
-    """What the numbers belong to."""
+    """The machine and the versions that the numbers refer to."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "package": _version(DISTRIBUTION),
@@ -277,7 +281,7 @@ def _facts() -> dict[str, object]:
 
 
 def as_json(report: Report) -> str:
-    """The report for a program: `status`, `findings`, `probe`, `predictions`, `free`, `facts`."""
+    """The report as JSON: `status`, `findings`, `probe`, `predictions`, `free`, `facts`."""
     fits = {p.name: p.bytes <= report.free for p in report.predictions}
     data: dict[str, Any] = {**asdict(report), "status": report.status}
     data["predictions"] = [p | {"fits": fits[p["name"]]} for p in data["predictions"]]
@@ -285,7 +289,7 @@ def as_json(report: Report) -> str:
 
 
 def as_lines(finding: Finding, colour: bool = False) -> list[str]:
-    """A finding for people: what was found, and below it what was expected and what to do."""
+    """A finding as text: what was found, and below it what was expected and what to do."""
     word = f"{finding.status:8}"
     if colour:
         word = f"\033[{COLOURS[finding.status]}m{word}\033[0m"
@@ -298,7 +302,7 @@ def as_lines(finding: Finding, colour: bool = False) -> list[str]:
 
 
 def prediction_lines(report: Report) -> list[str]:
-    """The table of predictions, and the largest picture that fits."""
+    """The table of predictions, and the size of the largest image that fits into memory."""
     if report.probe is None:
         return []
     lines = ["", "On this machine, predicted:", f"  {'':36} {'time':>8} {'memory':>9}"]
@@ -311,7 +315,7 @@ def prediction_lines(report: Report) -> list[str]:
             f"{_size(predicted.bytes):>9}{fits}"
         )
     side = costs.largest_side(report.free, report.probe)
-    return [*lines, f"The largest picture that fits has about {side // 10 * 10} px a side."]
+    return [*lines, f"The largest picture that fits has sides of about {side // 10 * 10} px."]
 
 
 def verdict(report: Report) -> str:
@@ -328,7 +332,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the doctor; the exit status is 1 when there is a problem, else 0."""
     options, rest = parser().parse_known_args(argv)
     if rest:
-        parser().error(f"{rest[0]!r} was given; it takes no pictures. {PHOTO_ADVICE}")
+        parser().error(f"{rest[0]!r} was given; the doctor takes no pictures. {PHOTO_ADVICE}")
     if options.json:
         report = examine(timed=not options.quick)
         print(as_json(report))
@@ -351,13 +355,13 @@ def parser() -> argparse.ArgumentParser:
         description="Check this machine, time ten steps, and predict what each page takes here.",
         epilog=PHOTO_ADVICE,
     )
-    p.add_argument("--json", action="store_true", help="for a program to read")
-    p.add_argument("--quick", action="store_true", help="no timed run and no predictions")
+    p.add_argument("--json", action="store_true", help="print the report as JSON")
+    p.add_argument("--quick", action="store_true", help="skip the timed run and the predictions")
     return p
 
 
 def _requirements() -> dict[str, SpecifierSet]:
-    """Name and version bounds of each package that nst_teach cannot do without."""
+    """The name and version bounds of each package that nst_teach requires."""
     from packaging.requirements import Requirement
 
     wanted = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or ()]
@@ -365,7 +369,7 @@ def _requirements() -> dict[str, SpecifierSet]:
 
 
 def _fault(name: str, bound: SpecifierSet) -> str:
-    """What is wrong with a package, or nothing."""
+    """What is wrong with a package; empty if nothing is."""
     version = _version(name)
     if not version:
         return f"{name} is missing"
@@ -373,7 +377,7 @@ def _fault(name: str, bound: SpecifierSet) -> str:
 
 
 def _version(name: str) -> str:
-    """The installed version of a package; empty where it is missing."""
+    """The installed version of a package; empty if it is missing."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -381,12 +385,12 @@ def _version(name: str) -> str:
 
 
 def _has_sum(file: metadata.PackagePath) -> bool:
-    """Whether pip wrote down the checksum of this file of ours."""
+    """Whether this is one of our files, and pip recorded its checksum."""
     return file.hash is not None and file.parts[0] in OURS
 
 
 def _is_whole(file: metadata.PackagePath) -> bool:
-    """Whether a file still has the checksum that pip wrote down."""
+    """Whether a file still has the checksum that pip recorded."""
     try:
         content = file.read_binary()
     except OSError:

@@ -1,4 +1,4 @@
-"""The whole course in one call: from two pictures to a third."""
+"""The whole method in one call: `transfer`."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nst_teach.results import Result
 from nst_teach.run import DEFAULT_STEPS, Callback, optimize
 from nst_teach.starts import STARTS
 
-DEFAULT_SIZE = 256  # longer side in pixels: 100 L-BFGS steps take some 10 s on two CPU cores
+DEFAULT_SIZE = 256  # longer side in pixels; 100 L-BFGS steps take about 10 s on two CPU cores
 
 
 class Weights(TypedDict):
-    """What both kinds of objective take, under the names of `transfer`."""
+    """The arguments common to both kinds of objective, under their names in `transfer`."""
 
     content_layers: Layers | None
     style_layers: Layers | None
@@ -50,50 +50,53 @@ def transfer(
     progress: bool = True,
     device: torch.device | str | None = None,
 ) -> Result:
-    """Repaint a photograph in the manner of another picture.
+    """Repaint a photograph in the style of another picture.
 
     Args:
-        content, style: anything that `load_image` takes. Several styles, each with its share and
-            its region, are given as a list of `Style`.
+        content, style: anything that `load_image` accepts. Several styles, each with its weight
+            and its region, are given as a list of `Style`.
         network: a `FeatureNetwork`, a name for `load_network`, or `None` for the default.
-        content_layers, style_layers: names, or `{name: weight}`; `None` takes the network's own.
-        alpha, beta, total_variation: weights, see `StyleObjective`; `beta=None` is a balance that
-            looks the same at every size.
-        start: `"content"`, `"noise"` (white, by `seed`), `"grey"`, `"style"`, a picture, or an
-            earlier `Result` to go on from. At the same size its history goes on too, and under the
-            same objective and optimiser so does the optimiser's memory (see `optimize`).
-        optimizer: `"lbfgs"` (strong Wolfe, held in [0, 1]), `"scipy"` (L-BFGS-B) or `"adam"`; or,
-            to see what bounds and line search are good for, `"lbfgs-unbounded"` or `"lbfgs-plain"`.
-        learning_rate: `None` takes the optimiser's own.
-        steps: optimiser steps. Every optimiser evaluates its start and what each step reaches: at
-            least `steps` + 1 evaluations; those with a line search take some more.
+        content_layers, style_layers: names, or `{name: weight}`; `None` means the network's
+            defaults.
+        alpha, beta, total_variation: weights, see `StyleObjective`; `beta=None` chooses a balance
+            that looks the same at every size.
+        start: the initial image: `"content"`, `"noise"` (white noise, from `seed`), `"grey"`,
+            `"style"`, any other image, or an earlier `Result` to continue. At the same size its
+            history is continued too, and under the same objective and optimiser so is the
+            optimiser's memory (see `optimize`).
+        optimizer: `"lbfgs"` (strong Wolfe line search, kept inside [0, 1]), `"scipy"` (L-BFGS-B)
+            or `"adam"`; for comparison, `"lbfgs-unbounded"` (without bounds) and `"lbfgs-plain"`
+            (without bounds and line search).
+        learning_rate: `None` means the optimiser's default.
+        steps: optimiser steps. Every optimiser evaluates the initial image and the result of each
+            step, at least `steps` + 1 evaluations; a line search takes more.
         size: longer side of the result in pixels, `(H, W)`, or `None` for the content's own size.
-        style_size: the same for the style; `None` gives it the result's longer side.
+        style_size: the same for the style; `None` means the longer side of the result.
         callback: called after each evaluation with `(record, image)`; return False to stop.
-        progress: show a bar once the work takes longer than two seconds (the environment variable
-            `NST_TEACH_PROGRESS=0` turns all bars off).
-        device: `None` stays with the network's. A network that lies elsewhere is copied there, and
-            stays where it is.
+        progress: show a progress bar if the run takes longer than two seconds (the environment
+            variable `NST_TEACH_PROGRESS=0` turns all of them off).
+        device: `None` means the device of the network. For any other device, a copy of the network
+            is used.
 
     Returns:
-        A `Result`: the picture that the last step reached, and `loss`, what the objective says of
-        it. Ctrl-C, a callback's False, a loss that is not finite, and a lack of memory end the run
-        early; the result then holds the best picture so far, and `stopped` says why.
+        A `Result`: the image after the last step, and its `loss`. Ctrl-C, a callback that returns
+        False, a loss that is not finite or a lack of memory end the run early; the result then
+        holds the best image so far, and `stopped` records the reason.
 
     Raises:
-        ImageError, NetworkError, ValueError: input that cannot be used.
-        TransferError: memory did not suffice for a single evaluation.
+        ImageError, NetworkError, ValueError: unusable input.
+        TransferError: too little memory for a single evaluation.
 
-    Gatys et al. (2016); the whole of chapters 1 to 7.
+    Gatys et al. (2016); chapters 1 to 7.
     """
     network = _network(network, device)
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
     if steps:
-        read = [*_names(content_layers, network.content_layers)]
-        read += _names(style_layers, network.style_layers)
-        check_memory(content, network, read)
+        used = [*_names(content_layers, network.content_layers)]
+        used += _names(style_layers, network.style_layers)
+        check_memory(content, network, used)
     with memory_advice(content):
         weights: Weights = {
             "content_layers": content_layers,
@@ -123,7 +126,7 @@ def transfer(
 
 
 def describe(objective: StyleObjective) -> dict[str, Any]:
-    """The names and weights of an objective, under the names that `transfer` gives them."""
+    """The network, layers and weights of an objective, under their names in `transfer`."""
     shares: dict[str, Any] = {}
     if isinstance(objective, RegionalObjective):
         shares["styles"] = {name: style.weight for name, style in objective.styles.items()}
@@ -137,13 +140,13 @@ def describe(objective: StyleObjective) -> dict[str, Any]:
     }
 
 
-def _names(layers: Layers | None, usual: Layers) -> list[str]:
-    layers = usual if layers is None else layers
+def _names(layers: Layers | None, default: Layers) -> list[str]:
+    layers = default if layers is None else layers
     return [layers] if isinstance(layers, str) else list(layers)
 
 
 def _origin(start: str | ImageSource | Result, seed: int) -> dict[str, Any]:
-    """Where the picture came from, through all the runs that it went on from."""
+    """The initial image and the seed, of the first run if this one continues others."""
     if isinstance(start, Result):
         return {key: start.settings.get(key) for key in ("start", "seed")}
     named = isinstance(start, str) and start in STARTS

@@ -1,8 +1,8 @@
 """Fast networks: trained once for one style, they repaint any photograph in a single pass.
 
-A `FastNetwork` maps a picture to a picture. It learns with the losses of the course: what the
-optimisation lowers for one photograph, the training lowers for all of them at once. Chapter 11
-trains one and says what it costs.
+A `FastNetwork` maps an image to an image. It is trained on the losses of the course: what the
+optimisation minimises for one photograph, the training minimises for all of them at once.
+Chapter 11 trains one and measures its cost.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ from nst_teach.networks import (
 from nst_teach.objective import STYLE_STRENGTH, layer_weights
 
 WIDTHS = (16, 32, 48)
-"""Filters at full, half and quarter size: half of Johnson et al.'s (2016) or a little less, so that
-a pass takes a fraction of a second on one CPU core and the file half a megabyte."""
+"""Filters at full, half and quarter size: half as many as in Johnson et al. (2016) or fewer. A pass
+therefore takes a fraction of a second on one CPU core, and the file has half a megabyte."""
 BLOCKS = 5  # residual blocks at quarter size, as in Johnson et al. (2016)
-OUTER_KERNEL = 9  # of the first and the last convolution, as there
-SMALLEST = 16  # pixels: below that a reflected border is wider than what it reflects
+OUTER_KERNEL = 9  # of the first and the last convolution, as in the paper
+SMALLEST = 16  # pixels; in a smaller image a reflected border would be wider than what it reflects
 PREFIX = "fast_"  # of the bundled weight files
 
 
 class FastNetwork(nn.Module):
     """A small image-to-image network after Johnson et al. (2016).
 
-    It halves the picture twice, thinks in residual blocks at a quarter of the size, and doubles
-    twice; a sigmoid keeps the result in [0, 1]. Three details keep known faults away: borders are
-    reflected, not black; enlarging repeats pixels before it convolves, so no chequered pattern
-    appears; and instance normalisation (Ulyanov et al., 2016) forgets each photograph's own
-    contrast.
+    It halves the image twice, applies residual blocks at a quarter of the size, and doubles twice;
+    a sigmoid keeps the result in [0, 1]. Three details avoid known artefacts: borders are padded by
+    reflection, not with black; upsampling repeats pixels before the convolution, which avoids
+    checkerboard patterns; and instance normalisation (Ulyanov et al., 2016) removes the contrast of
+    the individual photograph.
     """
 
     def __init__(self, widths: tuple[int, int, int] = WIDTHS, blocks: int = BLOCKS):
@@ -60,7 +60,7 @@ class FastNetwork(nn.Module):
         self.to(memory_format=MEMORY_FORMAT)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Repaint a picture of any size.
+        """Repaint an image of any size.
 
         Args:
             image: `(B, 3, H, W)`, RGB in [0, 1], at least 16 pixels high and wide.
@@ -69,18 +69,18 @@ class FastNetwork(nn.Module):
             `(B, 3, H, W)`, RGB in [0, 1].
 
         Raises:
-            NetworkError: the picture is too small or has another number of channels.
+            NetworkError: the image is too small, or does not have three channels.
         """
         _check(image)
         height, width = image.shape[-2:]
-        # Two halvings need sides that are multiples of 4; what is added is cut off again.
+        # Halving twice needs sides that are multiples of 4; the padding is cropped again.
         padded = F.pad(image, (0, -width % 4, 0, -height % 4), mode="reflect")
         painted: Tensor = self.layers(padded.contiguous(memory_format=MEMORY_FORMAT))
         return painted.sigmoid()[..., :height, :width].contiguous()
 
 
 class Convolution(nn.Module):
-    """Enlarge, reflect the border, convolve, normalise, ReLU; the last one only convolves."""
+    """Upsample, pad by reflection, convolve; unless it is the `last`, also normalise and ReLU."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Convolution(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions whose result is added to what came in (He et al., 2016)."""
+    """Two convolutions whose result is added to their input (He et al., 2016)."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -130,15 +130,15 @@ def training_loss(
     strength: float = STYLE_STRENGTH,
     smoothness: float = 0.0,
 ) -> Tensor:
-    """How far a batch of pictures is from its goals, per content feature.
+    """The training loss of a batch: content, style and total variation, per content feature.
 
-    For a batch of one this is `StyleObjective`'s total over the number of content features, at its
-    default β.
+    For a batch of one this is the total of `StyleObjective`, at its default β, divided by the
+    number of content features.
 
     Args:
-        pictures: `(B, 3, H, W)`, what the network painted.
+        pictures: `(B, 3, H, W)`, the output of the fast network.
         contents: `(B, 3, H, W)`, the photographs.
-        network: whose features are compared; its own content layers are used.
+        network: computes the features; its default content layers are used.
         style_targets: a normalised Gram matrix `(1, N, N)` for each style layer.
         strength: weight of the style.
         smoothness: weight of the total variation.
@@ -149,12 +149,12 @@ def training_loss(
     Johnson et al. (2016), section 3; chapter 11.
     """
     with torch.no_grad():
-        goals = network(contents, network.content_layers)
-    features = network(pictures, {*goals, *style_targets})
+        targets = network(contents, network.content_layers)
+    features = network(pictures, {*targets, *style_targets})
     content: Tensor = pictures.new_zeros(())
-    for layer, goal in goals.items():
-        content = content + content_loss(features[layer], goal)
-    count = sum(goal.numel() for goal in goals.values())
+    for layer, target in targets.items():
+        content = content + content_loss(features[layer], target)
+    count = sum(target.numel() for target in targets.values())
     style: Tensor = pictures.new_zeros(())
     for layer, weight in layer_weights(tuple(style_targets), share=True).items():
         gram = gram_matrix(features[layer])
@@ -178,9 +178,9 @@ def load_fast(
     """Load a trained fast network, frozen and in evaluation mode.
 
     Args:
-        style: one of `fast_styles()`; with `weights`, any name that messages may use.
-        weights: a `.safetensors` file that `tools/train_fast.py` wrote; `None` takes the bundled.
-        device: where to put it.
+        style: one of `fast_styles()`; with `weights`, any name, for use in messages.
+        weights: a `.safetensors` file from `tools/train_fast.py`; `None` means the bundled one.
+        device: where to put the network.
 
     Raises:
         NetworkError: no such style; a file that cannot be read or does not fit.

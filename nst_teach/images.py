@@ -1,8 +1,8 @@
-"""Pictures in, tensors out, and back: everything that knows about pixels.
+"""Pictures in, tensors out, and back: everything about pixels.
 
-Inside the package a picture is always one thing: a float32 tensor of shape (1, 3, H, W), RGB, with
-values in [0, 1]. What a network wants to be fed is a *convention*, applied at the network's door by
-`preprocess` and undone by `deprocess`. Chapter 1 of the course derives all of it.
+Inside the package an image is always a float32 tensor of shape (1, 3, H, W), RGB, with values in
+[0, 1]. Each network expects its input in some other *convention*, which `preprocess` applies just
+before the first layer and `deprocess` inverts. Chapter 1 of the course derives all of it.
 """
 
 from __future__ import annotations
@@ -27,20 +27,18 @@ from nst_teach import machine, samples
 
 WHITE = (255, 255, 255)
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
-PIXEL_BYTES = (
-    40  # of a picture that becomes a tensor: 4 in Pillow, 12 as floats, and copies of them
-)
+PIXEL_BYTES = 40  # for loading a picture: 4 in Pillow, 12 as floats, and copies of both
 JPEG_QUALITY = 95
-LARGE = 16_000_000  # pixels from which the free memory is looked at first
+LARGE = 16_000_000  # pixels; for larger pictures the free memory is checked first
 LUMA = (0.299, 0.587, 0.114)
-"""Weights of R, G and B in luminance (Rec. ITU-R BT.601), as Pillow's greyscale uses them."""
+"""Weights of R, G and B in the luma of Rec. ITU-R BT.601, as in Pillow's greyscale."""
 
 
 @dataclass(frozen=True)
 class Convention:
-    """What a network expects in place of RGB in [0, 1]: `(channels(image) * scale - mean) / std`.
+    """How a network expects its input: `(image * scale - mean) / std` for RGB in [0, 1].
 
-    `mean` and `std` are in the order in which the network sees the channels.
+    With `bgr`, the channels are reversed first. `mean` and `std` are in the network's order.
     """
 
     scale: float
@@ -62,7 +60,7 @@ Size = int | tuple[int, int]
 
 
 class ImageError(ValueError):
-    """A picture that cannot be used; the message says what was given and what is expected."""
+    """A picture that cannot be used; the message states what was given and what was expected."""
 
 
 def load_image(
@@ -75,16 +73,16 @@ def load_image(
             uint16 in 0..65535 or float in [0, 1]), a tensor `(1, 3, H, W)` or `(3, H, W)`, or the
             name of a sample (`nst_teach.samples.names()`).
         size: the longer side in pixels (the aspect ratio is kept), or `(H, W)`; `None` keeps the
-            size. Resampling is Lanczos; for floating-point pixels, which are never rounded to 8
-            bits, it is bicubic.
+            size. Resampling is Lanczos, or bicubic for floating-point pixels, which are not rounded
+            to 8 bits.
         device: where to put the tensor; `None` means the CPU.
 
-    EXIF rotation is applied, transparency is laid on white, and greyscale, palette, CMYK, LAB and
-    16-bit pictures become RGB; a colour profile in the file is converted to sRGB.
+    EXIF rotation is applied, and transparent pixels are blended with white. Greyscale, palette,
+    CMYK, LAB and 16-bit pictures are converted to RGB, other colour profiles to sRGB.
 
     Raises:
-        ImageError: the file is missing or broken, the name is unknown, the array has no
-            understandable shape, type or range, or memory does not suffice.
+        ImageError: the file is missing or broken, the name is unknown, the array has an unsupported
+            shape, type or range, or there is too little memory.
 
     Explained in chapter 1 (images as tensors).
     """
@@ -99,10 +97,10 @@ def load_image(
 
 @contextlib.contextmanager
 def device_advice(device: torch.device | str, error: type[ValueError]) -> Generator[None]:
-    """Turn what torch raises for a device that it cannot use into `error`, which names others."""
+    """Convert torch's exceptions for an unusable device into `error`, which names others."""
     try:
         yield
-    except (RuntimeError, AssertionError) as reason:  # torch's builds differ in what they raise
+    except (RuntimeError, AssertionError) as reason:  # it depends on the build of torch
         raise error(
             f"the device '{device}' cannot be used ({str(reason).splitlines()[0]}). Choose 'cpu', "
             "or 'cuda' or 'mps' where torch finds one."
@@ -112,10 +110,10 @@ def device_advice(device: torch.device | str, error: type[ValueError]) -> Genera
 def to_pil(image: Tensor) -> Image.Image:
     """Turn a `(1, 3, H, W)` or `(3, H, W)` tensor, RGB in [0, 1], into an 8-bit PIL image.
 
-    Values outside [0, 1] are clipped; 0.5/255 is rounded up.
+    Values outside [0, 1] are clipped, the others rounded to the nearest of 256 levels.
 
     Raises:
-        ImageError: the tensor has another shape, or holds a NaN or an infinity.
+        ImageError: the tensor has another shape, or contains a NaN or an infinity.
     """
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
@@ -133,21 +131,21 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def save_image(image: Tensor, path: str | os.PathLike[str]) -> Path:
-    """Save a tensor as a picture; the format follows the file's ending. Returns the path.
+    """Save an image as a file, in the format given by the file extension; returns the path.
 
     Raises:
-        ImageError: not a picture (see `to_pil`), an unknown ending, or a folder that cannot be
-            written to.
+        ImageError: not an image (see `to_pil`), an unknown file extension, or a folder without
+            write permission.
     """
     picture, path = to_pil(image), Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"quality": JPEG_QUALITY} if path.suffix.lower() in (".jpg", ".jpeg") else {}
         picture.save(path, None, **options)
-    except (ValueError, KeyError) as error:  # KeyError: a format that Pillow can only read
+    except (ValueError, KeyError) as error:  # KeyError: a format that Pillow can read only
         raise ImageError(
-            f"cannot save as '{path.name}': the ending '{path.suffix}' names no format to write. "
-            "Use .png (exact) or .jpg (small)."
+            f"cannot save as '{path.name}': '{path.suffix}' is no format that can be written. "
+            "Use .png (lossless) or .jpg (smaller)."
         ) from error
     except OSError as error:
         raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
@@ -155,7 +153,7 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> Path:
 
 
 def preprocess(image: Tensor, convention: str) -> Tensor:
-    """Turn RGB in [0, 1] into what a network of this convention expects.
+    """Convert RGB in [0, 1] to the input that networks of this convention expect.
 
     Args:
         image: `(B, 3, H, W)`, RGB in [0, 1].
@@ -163,9 +161,9 @@ def preprocess(image: Tensor, convention: str) -> Tensor:
             Keras' `vgg16.preprocess_input`) or `"raw"` (unchanged).
 
     Raises:
-        ImageError: an unknown convention, or not three channels.
+        ImageError: an unknown convention, or a tensor that does not have three channels.
 
-    `deprocess` is its exact inverse. Explained in chapter 1.
+    `deprocess` is the exact inverse. Explained in chapter 1.
     """
     rule = _convention(convention, image)
     x = image.flip(1) if rule.bgr else image
@@ -173,7 +171,7 @@ def preprocess(image: Tensor, convention: str) -> Tensor:
 
 
 def deprocess(x: Tensor, convention: str) -> Tensor:
-    """Undo `preprocess`: from a network's convention back to RGB in [0, 1] (not clipped).
+    """Invert `preprocess`: from a network's convention back to RGB in [0, 1] (not clipped).
 
     Shapes, conventions and errors are those of `preprocess`.
     """
@@ -183,9 +181,9 @@ def deprocess(x: Tensor, convention: str) -> Tensor:
 
 
 def resize(image: Tensor, size: Size) -> Tensor:
-    """Resize `(B, 3, H, W)` to `(H, W)`, or to a longer side in pixels, with antialiasing.
+    """Resize `(B, 3, H, W)` to `(H, W)`, or to a longer side in pixels, with anti-aliasing.
 
-    The result is clipped to [0, 1], because a bicubic kernel overshoots at edges.
+    The result is clipped to [0, 1], because bicubic interpolation overshoots at edges.
     """
     height, width = image.shape[-2:]
     new_width, new_height = _target_size((width, height), size)
@@ -208,20 +206,20 @@ def _from_picture(picture: Image.Image, size: Size | None) -> Tensor:
 
 
 def _must_fit(height: int, width: int) -> None:
-    """Refuse a size for which the system would end this process rather than raise an error."""
+    """Refuse a size for which the operating system would kill this process without an error."""
     needed = height * width * PIXEL_BYTES
     if height * width >= LARGE and needed > (free := machine.memory().free):
         raise ImageError(
-            f"a picture of {width}×{height} pixels needs some {needed / 1e9:.3g} GB of memory, and "
-            f"{free / 1e9:.3g} GB are free. Choose a smaller size."
+            f"a picture of {width}×{height} pixels needs about {needed / 1e9:.3g} GB of memory; "
+            f"only {free / 1e9:.3g} GB are free. Choose a smaller size."
         )
 
 
 def _open(source: ImageSource) -> Image.Image | Tensor:
-    """The picture behind `source`; where its pixels are floats, as `(1, 3, H, W)`."""
+    """The picture that `source` refers to; floating-point pixels as `(1, 3, H, W)`."""
     if isinstance(source, Image.Image):
         with _readable("the picture"):
-            source.load()  # Pillow reads the pixels only now
+            source.load()  # Pillow defers reading the pixels
         return source
     if isinstance(source, Tensor):
         return _from_tensor(source)
@@ -252,18 +250,18 @@ def _from_file(path: Path) -> Image.Image:
 def _exists(path: Path) -> bool:
     try:
         return path.exists()
-    except (OSError, ValueError):  # a name that no file can have: too long, or with a null in it
+    except (OSError, ValueError):  # not a valid file name: too long, or with a null byte
         return False
 
 
 @contextlib.contextmanager
 def _readable(name: str) -> Generator[None]:
-    """Turn the many errors of broken files into one that says what to do."""
+    """Convert the many errors of broken files into one that explains what to do."""
     try:
         yield
     except ImageError:
         raise
-    except Exception as error:  # Pillow's readers raise whatever their parsing stumbles over
+    except Exception as error:  # Pillow's readers raise many kinds
         raise ImageError(
             f"{name} cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
             "WebP or TIFF: open it in a viewer and save it again."
@@ -307,7 +305,7 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image | Tensor:
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
         raise ImageError(f"load_image got {given}; expected (H, W), (H, W, 3) or (H, W, 4).")
     if array.size == 0:
-        raise ImageError(f"load_image got {given}; it holds no pixels.")
+        raise ImageError(f"load_image got {given}; expected at least one pixel.")
     if np.issubdtype(array.dtype, np.floating):
         return _from_floats(array, given)
     return Image.fromarray(_to_bytes(array, given))
@@ -325,7 +323,7 @@ def _from_floats(array: npt.NDArray[np.floating[Any]], given: str) -> Tensor:
         pixels = pixels[..., None].expand(-1, -1, 3)
     if pixels.shape[2] == 4:
         colour, opacity = pixels[..., :3], pixels[..., 3:]
-        pixels = colour * opacity + (1 - opacity)  # on white
+        pixels = colour * opacity + (1 - opacity)  # blended with white
     return pixels.permute(2, 0, 1)[None].contiguous()
 
 
@@ -334,7 +332,7 @@ def _to_bytes(array: npt.NDArray[Any], given: str) -> npt.NDArray[np.uint8]:
         return array
     if array.dtype == bool:
         return array.astype(np.uint8) * np.uint8(255)
-    if array.dtype.kind == "u" and array.itemsize == 2:  # of either byte order
+    if array.dtype.kind == "u" and array.itemsize == 2:  # in either byte order
         return np.round(array / 257).astype(np.uint8)  # 65535 = 257 * 255
     raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
 
@@ -344,7 +342,7 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = _from_deep_grey(picture)
-    if picture.mode in ("La", "RGBa"):  # colours that were multiplied with their opacity
+    if picture.mode in ("La", "RGBa"):  # premultiplied alpha
         picture = picture.convert(picture.mode.upper())
     opacity = picture.convert("RGBA").getchannel("A") if _is_transparent(picture) else None
     picture = _to_srgb(_opaque(picture), profile)
@@ -358,21 +356,21 @@ def _is_transparent(picture: Image.Image) -> bool:
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """The colours alone, in the mode for which a profile of the picture was made."""
+    """The colours alone, in the mode that the picture's colour profile refers to."""
     if picture.mode in ("1", "L", "LA"):
         return picture.convert("L")
     return picture if picture.mode in ("CMYK", "LAB") else picture.convert("RGB")
 
 
 def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB as screens and networks take it; like a viewer, leave a profile aside that is broken."""
+    """Convert to sRGB; a broken profile is ignored, as image viewers do."""
     if picture.mode == "LAB":
         return _converted(picture, _profile("LAB"))
     if not profile:
         return picture.convert("RGB")
     try:
         given = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if "sRGB" in ImageCms.getProfileDescription(given):  # nothing to do, so nothing to round
+        if "sRGB" in ImageCms.getProfileDescription(given):  # already sRGB: avoid rounding
             return picture.convert("RGB")
         return _converted(picture, given)
     except (ImageCms.PyCMSError, OSError):
@@ -381,7 +379,7 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
 
 def _converted(picture: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
     converted = ImageCms.profileToProfile(picture, profile, _profile("sRGB"), outputMode="RGB")
-    assert converted is not None  # only with inPlace=True
+    assert converted is not None  # None only with inPlace=True
     return converted
 
 
@@ -390,7 +388,7 @@ def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
 
 
 def _from_deep_grey(picture: Image.Image) -> Image.Image:
-    """16- and 32-bit greyscale, which Pillow's own convert() would clip at 255."""
+    """16- and 32-bit greyscale, which Pillow's convert() would clip at 255."""
     grey = np.asarray(picture, dtype=np.float64)
     if picture.mode == "F":
         return to_pil(_from_floats(grey, "a picture of floats"))
@@ -398,7 +396,7 @@ def _from_deep_grey(picture: Image.Image) -> Image.Image:
 
 
 def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:
-    """PIL's (width, height) for a longer side, or for (H, W)."""
+    """PIL's (width, height) for `size`, a longer side or (H, W)."""
     sides = tuple(size) if isinstance(size, (tuple, list)) else (size,)
     if len(sides) not in (1, 2) or not all(_is_length(side) for side in sides):
         raise ImageError(

@@ -1,7 +1,7 @@
-"""The losses of neural style transfer: pure functions of tensors that know no network.
+"""The losses of neural style transfer, as pure functions of tensors, independent of any network.
 
-Notation (the book's notation page): a layer's features F have N filters and M = h·w positions;
-P are the features of the content image, G and A the Gram matrices of the image and of the style.
+Notation, as in the book: a layer's features F have N filters and M = h·w positions; P are the
+features of the content image, G and A the Gram matrices of the generated image and of the style.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from torch.nn.functional import interpolate
 
 
 class ShapeError(ValueError):
-    """Tensors whose shapes do not fit; the message gives both."""
+    """Tensors whose shapes do not match; the message states both."""
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """½ Σ (F − P)²: how far the features are from the content's.
+    """½ Σ (F − P)²: the squared distance of the features from those of the content.
 
     Args:
         features, target: `(B, N, h, w)`, of the same shape.
 
     Returns:
-        A scalar, summed over everything, so it grows with the number of positions (chapter 5).
+        A scalar: the sum, not the mean, so it grows with the number of positions (chapter 5).
 
     Raises:
         ShapeError: the shapes differ. (Broadcasting would hide the mistake.)
@@ -34,20 +34,20 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
 
 
 def gram_matrix(features: Tensor, normalize: bool = True) -> Tensor:
-    """G = F Fᵀ: how strongly the filters respond together, wherever they do.
+    """G = F Fᵀ: how strongly each pair of filters responds together, summed over all positions.
 
     Args:
         features: `(B, N, h, w)`.
-        normalize: divide by the number of positions M = h·w, so that pictures of different sizes
-            can be compared.
+        normalize: divide by the number of positions M = h·w, so that images of different sizes can
+            be compared.
 
     Returns:
         `(B, N, N)`, symmetric and positive semi-definite.
 
     Raises:
-        ShapeError: not four dimensions, or no position at all.
+        ShapeError: not four dimensions, or an empty tensor.
 
-    Gatys et al. (2016), equation 3 (there without the division); derived in chapter 4.
+    Gatys et al. (2016), equation 3 (without the division); derived in chapter 4.
     """
     f = _flat("gram_matrix", features)
     gram = f @ f.mT
@@ -59,14 +59,14 @@ def guided_gram_matrix(features: Tensor, mask: Tensor) -> Tensor:
 
     Args:
         features: `(B, N, h, w)`.
-        mask: `(1, 1, H, W)` in [0, 1], how much each pixel belongs to the region; it is averaged
-            over the area of each position.
+        mask: `(1, 1, H, W)` in [0, 1], how much each pixel belongs to the region; m is its mean
+            over the pixels of each position.
 
     Returns:
         `(B, N, N)`; for a mask of ones it is `gram_matrix(features)`.
 
     Raises:
-        ShapeError: other shapes, or an empty region.
+        ShapeError: another shape, or an empty region.
 
     Gatys et al. (2017), section 4, whose guidance channels are √(m / Σ m); chapter 10.
     """
@@ -81,10 +81,10 @@ def guided_gram_matrix(features: Tensor, mask: Tensor) -> Tensor:
 
 
 def style_loss(gram: Tensor, target_gram: Tensor) -> Tensor:
-    """E = ¼ mean (G − A)²: how far the Gram matrices are from the style's.
+    """E = ¼ mean (G − A)²: the squared distance of the Gram matrix from that of the style.
 
-    With Gram matrices normalised by the number of positions this is the paper's
-    E = 1/(4 N² M²) Σ (G − A)², and it does not depend on the size of the pictures.
+    For Gram matrices that are divided by the number of positions this is the paper's
+    E = 1/(4 N² M²) Σ (G − A)², and it does not depend on the size of the images.
 
     Args:
         gram, target_gram: `(B, N, N)`, of the same shape.
@@ -102,13 +102,13 @@ def style_loss(gram: Tensor, target_gram: Tensor) -> Tensor:
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """Mean squared difference of vertical neighbours plus that of horizontal ones.
+    """The mean squared difference of vertical neighbours plus that of horizontal neighbours.
 
     Args:
         image: `(B, C, H, W)`.
 
     Returns:
-        A scalar; 0 for a flat picture, 2 for a checkerboard of 0 and 1 with squares of one pixel.
+        A scalar: 0 for a constant image, 2 for a checkerboard of 0 and 1 with squares of one pixel.
 
     Raises:
         ShapeError: not four dimensions, or fewer than two rows or columns.
@@ -142,6 +142,6 @@ def _same_shape(function: str, given: Tensor, target: Tensor) -> None:
 
 
 def gram_of(features: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The normalised Gram matrix of each layer, without a gradient: a target."""
+    """The normalised Gram matrix of each layer, without gradients, for use as a target."""
     with torch.no_grad():
         return {layer: gram_matrix(f) for layer, f in features.items()}

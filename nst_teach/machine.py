@@ -1,9 +1,9 @@
-"""What this machine has: memory and processors, as far as this process may use them.
+"""The memory and the processors that this process may use.
 
-A container on Binder or a JupyterHub shows the whole machine and lets you use a part of it. How
-large a part is written in the *control groups* of Linux. They come in two generations, which keep
-it in different files; both are read here. psutil tells of the machine only, and joblib's
-`cpu_count` of the outermost group: The Littlest JupyterHub puts each student into an inner one.
+A container on Binder or a JupyterHub shows the whole machine but may use only part of it. The
+*control groups* of Linux set the limits; they exist in two versions with different files, and this
+module reads both. psutil reports the whole machine, and joblib's `cpu_count` the limit of the
+outermost group, whereas The Littlest JupyterHub places each student in a nested one.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import psutil
 
 PROC = Path("/proc")
 CGROUPS = Path("/sys/fs/cgroup")
-KILOBYTE = 1024  # in which /proc counts
+KILOBYTE = 1024  # the unit of /proc
 
-LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # second generation, first generation
+LIMIT_FILES = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
 USAGE_FILES = ("memory.current", "memory.usage_in_bytes")
 CACHE_ENTRIES = ("inactive_file", "total_inactive_file")
 QUOTA_FILE = "cpu.max"
@@ -28,17 +28,17 @@ FIRST_QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes: of the machine, free on it, and what a container may use (`None`: no limit)."""
+    """Bytes of the machine, bytes available on it, and the container's limit (`None`: no limit)."""
 
     total: int
     available: int
     limit: int | None = None
     used: int = 0
-    """What the container uses of its limit, without what can be given back at once."""
+    """Bytes used by the container, without file caches, which can be released at once."""
 
     @property
     def free(self) -> int:
-        """What a new program could take."""
+        """Bytes available to a new program."""
         if self.limit is None:
             return self.available
         return max(0, min(self.available, self.limit - self.used))
@@ -46,7 +46,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Processors:
-    """Processors: of the machine, open to this process, and the time that a container may use."""
+    """Processors: of the machine, open to this process, and the quota of the container, if any."""
 
     total: int
     open: int
@@ -54,7 +54,7 @@ class Processors:
 
     @property
     def usable(self) -> float:
-        """How many can really work for this process; 0.5 is half of one's time."""
+        """How many this process can really use; 0.5 means half of the time of one."""
         return float(self.open) if self.quota is None else min(float(self.open), self.quota)
 
 
@@ -72,7 +72,7 @@ def memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> Memory:
 
 
 def processors(proc: Path = PROC, cgroups: Path = CGROUPS) -> Processors:
-    """The processors of this machine, and how many of them this process may keep busy."""
+    """The processors of this machine, and how many of them this process may use."""
     total = os.cpu_count() or 1
     may = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else total
     quotas = [_quota(folder) for folder in _groups("cpu", proc, cgroups)]
@@ -80,24 +80,24 @@ def processors(proc: Path = PROC, cgroups: Path = CGROUPS) -> Processors:
 
 
 def peak_memory() -> int:
-    """The most bytes that this process ever held, or 0 where the system does not tell.
+    """The peak memory of this process in bytes, or 0 if the system does not report it.
 
-    Linux is asked for the mark of this program. The better known `ru_maxrss` also remembers the
-    program that started it.
+    On Linux, the peak of this program alone is read from /proc. The better known `ru_maxrss` also
+    includes the program that started it.
     """
     status = _entries(PROC / "self" / "status")
     if "VmHWM" in status:
         return status["VmHWM"] * KILOBYTE
     try:
         import resource
-    except ImportError:  # Windows has none
+    except ImportError:  # not available on Windows
         return 0
     unit = 1 if sys.platform == "darwin" else KILOBYTE
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def _entries(path: Path) -> dict[str, int]:
-    """The numbers of a file with lines such as `VmHWM:  1024 kB` or `inactive_file 4096`."""
+    """Parse a file with lines such as `VmHWM:  1024 kB` or `inactive_file 4096`."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -107,7 +107,7 @@ def _entries(path: Path) -> dict[str, int]:
 
 
 def _groups(controller: str, proc: Path, cgroups: Path) -> list[Path]:
-    """The folders that may hold a limit: this process's group and every group around it."""
+    """The folders that may hold a limit: this process's group and all enclosing groups."""
     found: list[Path] = []
     for root, path in _memberships(controller, proc, cgroups):
         inner = root / path.lstrip("/")
@@ -116,7 +116,7 @@ def _groups(controller: str, proc: Path, cgroups: Path) -> list[Path]:
 
 
 def _memberships(controller: str, proc: Path, cgroups: Path) -> list[tuple[Path, str]]:
-    """Root folder and path of the groups that this process is in: `4:memory:/a` and `0::/a`."""
+    """Root folder and path of this process's groups, from lines `4:memory:/a` and `0::/a`."""
     try:
         lines = (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -132,7 +132,7 @@ def _memberships(controller: str, proc: Path, cgroups: Path) -> list[tuple[Path,
 
 
 def _number(folder: Path, names: tuple[str, ...]) -> int | None:
-    """The number in the first of these files that holds one; `max` is none."""
+    """The number in the first of these files that contains one (`max` is not a number)."""
     for name in names:
         try:
             return int((folder / name).read_text(encoding="utf-8"))
@@ -142,13 +142,13 @@ def _number(folder: Path, names: tuple[str, ...]) -> int | None:
 
 
 def _cache(folder: Path) -> int:
-    """Bytes of files that are kept in memory only until somebody needs the room."""
+    """Bytes of file caches, which are released as soon as the memory is needed."""
     entries = _entries(folder / "memory.stat")
     return next((entries[name] for name in reversed(CACHE_ENTRIES) if name in entries), 0)
 
 
 def _quota(folder: Path) -> float | None:
-    """Processors' time that a group may use; both generations give a quota for each period."""
+    """The group's quota of processor time per period, in processors; `None` if unlimited."""
     try:
         quota, period = (folder / QUOTA_FILE).read_text(encoding="utf-8").split()
     except (OSError, ValueError):

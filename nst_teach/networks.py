@@ -1,8 +1,8 @@
-"""Networks that see: frozen stacks of named layers, and the weights that make them see.
+"""Feature networks: frozen stacks of named layers, and their trained weights.
 
-A `FeatureNetwork` takes a picture (RGB in [0, 1]) and returns the features of the layers you name.
-It knows nothing of losses. `conv4_2` is the value before the ReLU and `relu4_2` the value after it,
-always: no ReLU here works in place. Chapter 2 of the course opens it up.
+A `FeatureNetwork` maps an image (RGB in [0, 1]) to the features of any of its layers; losses are
+defined elsewhere. `conv4_2` is always the value before the ReLU and `relu4_2` the value after it,
+because no ReLU works in place here. Chapter 2 of the course looks inside.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ DEFAULT_NETWORK = "petite"
 NETWORK_VARIABLE = "NST_TEACH_NETWORK"
 
 MEMORY_FORMAT = torch.channels_last
-"""How features lie in memory: convolutions on CPUs are faster so (benchmarks/speed.py). Shapes and
-values are not concerned."""
+"""How features are laid out in memory: convolutions on CPUs are faster in this format
+(benchmarks/speed.py). Shapes and values do not change."""
 
 Plan = tuple[tuple[int, ...], ...]
 """The widths (number of filters) of a VGG's convolutions, block by block."""
@@ -35,13 +35,13 @@ Plan = tuple[tuple[int, ...], ...]
 VGG16_PLAN: Plan = ((64,) * 2, (128,) * 2, (256,) * 3, (512,) * 3, (512,) * 3)
 VGG19_PLAN: Plan = ((64,) * 2, (128,) * 2, (256,) * 4, (512,) * 4, (512,) * 4)
 # VGG-16 at about a quarter of its width, cut after relu5_1. The first convolution of each block,
-# where the style is read, is a little wider: its features then span more of VGG-19's.
+# from which the style is taken, is a little wider: its features then span more of VGG-19's.
 PETITE_PLAN: Plan = ((24, 24), (48, 48), (96, 64, 64), (128, 128, 128), (128,))
 
-# Gatys et al. (2016), section 3: content conv4_2, style conv1_1 to conv5_1, read after the ReLU.
+# Gatys et al. (2016), section 3: content conv4_2, style conv1_1 to conv5_1, after the ReLU.
 VGG_CONTENT_LAYERS = ("relu4_2",)
 VGG_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
-# The modules that Stanford's CS231n takes from SqueezeNet, under torchvision's names.
+# The modules of SqueezeNet used in Stanford's CS231n, under torchvision's names.
 SQUEEZENET_CONTENT_LAYERS = ("features.3",)
 SQUEEZENET_STYLE_WEIGHTS = {
     "features.1": 0.9989,
@@ -49,25 +49,25 @@ SQUEEZENET_STYLE_WEIGHTS = {
     "features.6": 3.70e-5,
     "features.7": 3.85e-6,
 }
-"""One over ¼ mean G² of each layer, averaged over the samples at 128 pixels: all layers then count
-alike. CS231n's own weights have nearly the same ratios: 3e5, 1e3, 15, 3."""
+"""The reciprocal of ¼ mean G² of each layer, averaged over the samples at 128 pixels, so that all
+layers contribute equally. The weights of CS231n have nearly the same ratios: 3e5, 1e3, 15, 3."""
 
 
 class NetworkError(ValueError):
-    """A network, layer or weight file that cannot be used; the message says what to do."""
+    """A network, layer or weight file that cannot be used; the message explains what to do."""
 
 
 class FeatureNetwork(nn.Module):
-    """A frozen network that returns the features of the layers that you name.
+    """A frozen network that returns the features of any of its layers, by name.
 
     Attributes:
-        name: which network it is, such as `"petite"`.
+        name: the name of the network, such as `"petite"`.
         layers: the names of its layers, in order.
         pooling: `"max"` or `"average"`.
-        content_layers: the layers that the literature takes for the content.
-        style_layers: those that it takes for the style.
-        normalised: whether a filter's mean activation is about 1 over photographs, as in the paper,
-            so that layers and losses need nothing to make up for their size.
+        content_layers: the layers from which the content is usually taken.
+        style_layers: the layers from which the style is usually taken.
+        normalised: whether the mean activation of each filter over photographs is about 1, as in
+            the paper, so that layers and losses have comparable scales.
     """
 
     def __init__(
@@ -92,23 +92,23 @@ class FeatureNetwork(nn.Module):
 
     @property
     def style_weights(self) -> dict[str, float]:
-        """The weights that the style layers have where nothing else is asked for: a sum of 1."""
+        """The default weights of the style layers, which sum to 1."""
         if self._style_weights is not None:
             return dict(self._style_weights)
         return {layer: 1 / len(self.style_layers) for layer in self.style_layers}
 
     def forward(self, image: Tensor, layers: str | Iterable[str]) -> dict[str, Tensor]:
-        """Return `{layer: features}` for the layers asked for, stopping at the deepest of them.
+        """Return `{layer: features}` for the given layers; deeper ones are not computed.
 
         Args:
-            image: `(B, 3, H, W)`, RGB in [0, 1]; the network preprocesses it itself.
-            layers: a name or several, out of `network.layers`.
+            image: `(B, 3, H, W)`, RGB in [0, 1]; the network applies its own preprocessing.
+            layers: one name or several, from `network.layers`.
 
         Returns:
-            A dict in the network's order; features have the shape `(B, N, h, w)`.
+            A dict in the order of the network; features have the shape `(B, N, h, w)`.
 
         Raises:
-            NetworkError: an unknown layer, or a picture so small that pooling leaves nothing.
+            NetworkError: an unknown layer, or an image so small that pooling leaves nothing.
         """
         wanted = self._check(layers)
         features: dict[str, Tensor] = {}
@@ -122,7 +122,7 @@ class FeatureNetwork(nn.Module):
         return features
 
     def train(self, mode: bool = True) -> FeatureNetwork:
-        """Stay in evaluation mode: a fixed network is part of the loss, not something to train."""
+        """Stay in evaluation mode: the network is a fixed part of the loss and is never trained."""
         return super().train(False)
 
     def __repr__(self) -> str:
@@ -167,23 +167,23 @@ def load_network(
 
     Args:
         name: `"petite"` (bundled with the package), `"vgg16"`, `"vgg19"` or `"squeezenet1_1"`
-            (torchvision's ImageNet weights). `None` takes the environment variable
-            `NST_TEACH_NETWORK`, else `"petite"`.
-        weights: a file (`.safetensors`, or a `.pth` state dict) under torchvision's names or our
-            own, such as `save_weights` writes; `None` takes the bundled weights or torchvision's,
+            (torchvision's ImageNet weights). `None` means the value of the environment variable
+            `NST_TEACH_NETWORK` or, if that is not set, `"petite"`.
+        weights: a file (`.safetensors`, or a `.pth` state dict) with torchvision's names or those
+            of `save_weights`; `None` means the bundled weights or torchvision's, which are
             downloaded once into torch's cache.
-        pooling: `"max"` or `"average"`; `None` keeps the one that the network was trained with.
-        device: where to put it; `None` means the CPU.
+        pooling: `"max"` or `"average"`; `None` means the kind that the network was trained with.
+        device: where to put the network; `None` means the CPU.
 
     Raises:
         NetworkError: an unknown name or pooling; weights that cannot be fetched or read, or that do
             not fit.
 
-    Explained in chapter 2; `petite` has a model card in the book.
+    Explained in chapter 2; the book has a model card of `petite`.
     """
     if name is None:
         name = os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
-    if name not in tuple(_BUILDERS):  # a tuple: what was given need not be hashable
+    if name not in tuple(_BUILDERS):  # a tuple: `name` need not be hashable
         raise NetworkError(
             f"unknown network {name!r:.80}; choose one of {', '.join(_BUILDERS)} "
             f"(the environment variable {NETWORK_VARIABLE} sets the default)."
@@ -199,7 +199,7 @@ def load_network(
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
-    """A VGG of this plan with random weights and 3×3 kernels: conv1_1, relu1_1, …, pool5."""
+    """A VGG with the given widths, 3×3 kernels and random weights: conv1_1, relu1_1, …, pool5."""
     modules: dict[str, nn.Module] = {}
     channels = 3
     for block, widths in enumerate(plan, start=1):
@@ -219,7 +219,7 @@ def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
 
 
 def build_squeezenet(pooling: str) -> FeatureNetwork:
-    """SqueezeNet 1.1 (Iandola et al., 2016), random weights, under torchvision's module names."""
+    """SqueezeNet 1.1 (Iandola et al., 2016) with random weights and torchvision's module names."""
     from torchvision.models import squeezenet1_1
 
     modules: dict[str, nn.Module] = {}
@@ -241,9 +241,9 @@ def build_squeezenet(pooling: str) -> FeatureNetwork:
 
 
 def _fewest_positions(module: nn.Module) -> int:
-    """The rows and columns that a module needs to leave anything."""
+    """The smallest number of rows and columns for which a module has an output."""
     if isinstance(module, nn.Conv2d):
-        padding = module.padding[0]  # or the name of one that keeps the size
+        padding = module.padding[0]  # or "same", which keeps the size
         return 1 if isinstance(padding, str) else module.kernel_size[0] - 2 * padding
     return 2 if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) else 1
 
@@ -262,26 +262,26 @@ _BUILDERS: dict[str, tuple[Callable[[str], FeatureNetwork], str]] = {
     "vgg19": (lambda pooling: build_vgg("vgg19", VGG19_PLAN, pooling), "max"),
     "squeezenet1_1": (build_squeezenet, "max"),
 }
-"""For each network, what builds it, and the pooling that it was trained with."""
+"""For each network, the function that builds it and the pooling that it was trained with."""
 
 
 def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     """Write a network's weights for `load_network(weights=…)` or `load_fast`; returns the path.
 
     Args:
-        network: its weights are named after its layers (`conv1_1.weight`), those of another module
-            as the module names them.
-        path: ends with `.safetensors`, or with `.pth` or `.pt` for a state dict.
+        network: the weights of a `FeatureNetwork` are named after its layers (`conv1_1.weight`),
+            those of any other module as in its state dict.
+        path: with the extension `.safetensors`, or `.pth` or `.pt` for a state dict.
 
     Raises:
-        NetworkError: another ending, or a file that cannot be written.
+        NetworkError: another extension, or a file that cannot be written.
     """
     path = Path(path)
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     if isinstance(network, FeatureNetwork):
         names = _file_keys(network)
         state = {names[key][0]: value for key, value in state.items()}
-    packed = {key: value.contiguous() for key, value in state.items()}  # not channels_last
+    packed = {key: value.contiguous() for key, value in state.items()}  # not in channels_last
     import safetensors.torch
 
     try:
@@ -301,10 +301,10 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read a weight file without running code from it: `.safetensors`, or a `.pth` state dict.
+    """Read a weight file, `.safetensors` or a `.pth` state dict, without executing code from it.
 
     Raises:
-        NetworkError: the file is missing, broken, or holds more than plain tensors.
+        NetworkError: the file is missing or corrupt, or contains anything but tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -315,7 +315,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
             return safetensors.torch.load_file(path)
         state: object = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader raises errors of its own kind
+    except Exception as error:  # each reader raises its own kinds of errors
         raise NetworkError(
             f"'{path}' cannot be read as weights ({type(error).__name__}: {error}). Expected "
             ".safetensors or a .pth with a plain state dict; a download that broke off has to be "
@@ -346,7 +346,7 @@ def _download(name: str) -> dict[str, Tensor]:
             progress=True, check_hash=True, weights_only=True, map_location="cpu"
         )
         return state
-    except Exception as error:  # network errors come in many kinds, and a broken file in others
+    except Exception as error:  # there are many kinds of network errors and of corrupt files
         raise NetworkError(
             f"the weights of {name} are not here and could not be fetched "
             f"({type(error).__name__}: {error}).\n"
@@ -365,17 +365,17 @@ def copy_weights(
     origin: str,
     keys: Mapping[str, tuple[str, ...]] | None = None,
 ) -> None:
-    """Copy weights into a module, or say what does not fit first. Half precision is widened.
+    """Copy weights into a module, or report the first mismatch. Half precision is converted.
 
     Args:
-        module: what to fill.
+        module: the module whose weights are replaced.
         state: `{name in the file: tensor}`.
         name: of the module, for messages.
         origin: where the state came from, for messages.
-        keys: for each parameter the names it may have in the file; `None` means its own name.
+        keys: for each parameter, the names it may have in the file; `None` means its own name.
 
     Raises:
-        NetworkError: a weight is missing, has another shape or kind, or is not finite.
+        NetworkError: a weight is missing, has another shape or kind of number, or is not finite.
     """
     for key, target in module.state_dict().items():
         aliases = keys[key] if keys else (key,)
@@ -404,7 +404,7 @@ def copy_weights(
 
 
 def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, ...]]:
-    """For each parameter its names in a file: ours, torchvision's, and the state dict's."""
+    """For each parameter, its names in a file: ours, torchvision's and that of the state dict."""
     keys: dict[str, tuple[str, ...]] = {}
     for key in network.state_dict():
         _, index, rest = key.split(".", 2)

@@ -1,4 +1,4 @@
-"""Where the network meets the losses: one number that says how far a picture is from its goal."""
+"""The objective: the weighted sum of content loss, style loss and total variation of an image."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from nst_teach import losses
 from nst_teach.networks import FeatureNetwork
 
 Layers = str | Iterable[str] | Mapping[str, float]
-"""Layers by name; a mapping gives each a weight."""
+"""Layers by name, or `{name: weight}`."""
 
 STYLE_STRENGTH = 30.0
-"""β per content feature where β is left open; tuned by eye on `petite` at 192 to 384 pixels."""
+"""The default β per content feature, tuned by eye on `petite` at 192 to 384 pixels."""
 
 UNIT_BALANCE = 1.85
-"""½ mean P² of the content over Σ w·¼ mean A² of the style, in a network whose filters have a mean
-activation of 1: `petite`, the mean over the bundled photographs at 128 pixels."""
+"""The ratio of ½ mean P² of the content to Σ w·¼ mean A² of the style in a network whose filters
+have a mean activation of 1: `petite`, averaged over the bundled photographs at 128 pixels."""
 
 
 @dataclass(frozen=True)
 class Losses:
-    """One evaluation: the total, and every part before weights, α and β are applied.
+    """One evaluation: the total, and its parts before they are multiplied by their weights.
 
     Attributes:
         total: α Σ w·content + β Σ w·style + weight·total_variation.
         content: ½ Σ (F − P)² per content layer.
         style: the paper's E per style layer.
-        total_variation: of the picture.
+        total_variation: of the image.
     """
 
     total: Tensor
@@ -44,29 +44,29 @@ class Losses:
 
 
 Objective = Callable[[Tensor], Losses]
-"""Any function from a picture to `Losses`."""
+"""Any function from an image to `Losses`."""
 
 
 class StyleObjective:
-    """α·content + β·style + weight·total variation of a picture, Gatys et al. (2016), equation 7.
+    """α·content + β·style + weight·total variation of an image; Gatys et al. (2016), equation 7.
 
     Args:
         content, style: `(1, 3, H, W)`, RGB in [0, 1]; their sizes may differ.
-        network: where the features come from.
-        content_layers: a name, several names (weight 1 each) or `{name: weight}`; `None` takes
-            the network's own; empty: the content has no say.
-        style_layers: the same, but names without weights share a total of 1 (w = 1/5 for the
-            paper's five layers).
+        network: computes the features.
+        content_layers: a name, several names (of weight 1 each) or `{name: weight}`; `None` means
+            the network's defaults. With an empty list there is no content loss.
+        style_layers: the same, except that names without weights share a total of 1 (w = 1/5 for
+            the paper's five layers).
         alpha: weight of the content.
-        beta: weight of the style; `None` takes α · `STYLE_STRENGTH` · (number of content features),
-            which looks the same at every size (chapter 5 explains why a fixed ratio does not); for
-            a network whose filters are not normalised, times what makes up for their size.
+        beta: weight of the style; `None` means α · `STYLE_STRENGTH` · (number of content features),
+            which looks the same at every size, unlike a fixed ratio (chapter 5). For a network
+            whose filters are not normalised, the scale of its activations is compensated.
         total_variation: weight of the total variation.
 
     Raises:
         NetworkError: an unknown layer.
         ValueError: a weight that is negative or not finite; a layer named twice; layers whose
-            weights are all 0; or weights that leave nothing to lower.
+            weights are all 0; or nothing to minimise, because every term has weight 0.
 
     Chapter 5 builds it step by step.
     """
@@ -100,11 +100,11 @@ class StyleObjective:
         self._check_that_something_counts()
 
     def default_beta(self) -> float:
-        """The β that gives the same balance at every picture size, whatever the activations' scale.
+        """The β that gives the same balance at every image size and scale of the activations.
 
         The content loss grows with the square of the activations, the style loss with their fourth
-        power. Where filters are not normalised, the losses of an image without any activation,
-        ½ Σ P² and Σ w·¼ mean A², take the place of the units that they would have.
+        power. If the filters are not normalised, each loss is measured in units of its value for
+        activations of zero: ½ Σ P² for the content, Σ w·¼ mean A² for the style.
         """
         features = sum(f.numel() for f in self.content_targets.values())
         scale = 1.0 if self.network.normalised else self._balance(features) / UNIT_BALANCE
@@ -118,7 +118,7 @@ class StyleObjective:
         return content / style if content and style else UNIT_BALANCE
 
     def __call__(self, image: Tensor) -> Losses:
-        """Evaluate a picture `(1, 3, H, W)`; differentiable with respect to it."""
+        """Evaluate an image `(1, 3, H, W)`; the total is differentiable with respect to it."""
         features = self._features(image, self.layers)
         content = {
             layer: losses.content_loss(features[layer], target)
@@ -134,10 +134,11 @@ class StyleObjective:
         return Losses(total, content, style, variation)
 
     def fingerprint(self) -> str:
-        """The same for two objectives only if they say the same of every picture.
+        """A hash that is equal for two objectives only if they are equal for every image.
 
-        It is taken of the targets, which depend on the pictures, the network, its weights and its
-        pooling, and of the weights of all terms. A subclass may add terms: it is like itself alone.
+        It is computed from the targets, which depend on the pictures, the network, its weights and
+        its pooling, and from the weights of all terms. A subclass may have additional terms, so
+        each of its instances has a fingerprint of its own.
         """
         own = "" if type(self) is StyleObjective else _identity(self)
         return self._digest(own, ())
@@ -153,14 +154,14 @@ class StyleObjective:
         return sha.hexdigest()
 
     def _style(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """E of each style layer."""
+        """The style loss E of each layer."""
         return {
             layer: losses.style_loss(losses.gram_matrix(features[layer]), target)
             for layer, target in self.style_targets.items()
         }
 
     def _style_weights(self) -> dict[str, float]:
-        """The weight of each of them."""
+        """The weight of each style loss."""
         return self.style_layers
 
     def _check_that_something_counts(self) -> None:
@@ -179,7 +180,7 @@ class StyleObjective:
 
 
 def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
-    """`{layer: weight}`; names without weights get 1 each, or share a total of 1."""
+    """`{layer: weight}`; names without weights get 1 each or, with `share`, a total of 1."""
     if isinstance(layers, Mapping):
         given = cast(Mapping[str, float], layers)
         weights = {layer: _weight(layer, weight) for layer, weight in given.items()}
@@ -207,14 +208,14 @@ def _weight(name: str, value: float) -> float:
     return float(value)
 
 
-_names: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+_identities: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
 
 
 def fingerprint(objective: Objective) -> str:
-    """A text that is equal for two objectives only if they say the same of every picture.
+    """A text that is equal for two objectives only if they are equal for every image.
 
-    An objective of your own may have a method `fingerprint` that returns one. Without, it is equal
-    to itself alone, as long as it lives: change nothing in it between two runs.
+    An objective of your own may define a method `fingerprint` that returns such a text. Otherwise
+    the fingerprint belongs to the object, which must then not be changed between two runs.
     """
     own = getattr(objective, "fingerprint", None)
     return str(own()) if callable(own) else _identity(objective)
@@ -222,6 +223,6 @@ def fingerprint(objective: Objective) -> str:
 
 def _identity(objective: Objective) -> str:
     try:
-        return _names.setdefault(objective, uuid.uuid4().hex)
-    except TypeError:  # it cannot be referred to weakly, or has no hash: unlike any other
+        return _identities.setdefault(objective, uuid.uuid4().hex)
+    except TypeError:  # not hashable, or no weak references: treated as unique
         return uuid.uuid4().hex

@@ -1,7 +1,7 @@
-"""Five ways to walk downhill, each moving the pixels of a picture.
+"""Five optimisers, each of which minimises a loss over the pixels of an image.
 
-Every optimiser here is given an `evaluate` function, which takes a picture and returns its loss and
-the gradient of the loss; how often it calls it is its own affair. Chapter 6 compares them.
+Every optimiser is given a function `evaluate`, which takes an image and returns its loss and the
+gradient of the loss; each decides for itself how often to call it. Chapter 6 compares them.
 """
 
 from __future__ import annotations
@@ -17,33 +17,32 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""Takes a picture; returns its loss, a scalar, and the gradient of the loss, shaped as the picture.
-"""
+"""Takes an image; returns its loss, a scalar, and the gradient, which has the image's shape."""
 
 LBFGS_HISTORY = 20
-"""Pairs of (step, change of gradient) that are remembered. Torch's default of 100 costs more time
-in vector arithmetic than it saves in evaluations at these sizes (benchmarks/lbfgs_history.py)."""
+"""The number of pairs (step, change of gradient) in memory. At these sizes, torch's default of 100
+costs more time in vector arithmetic than it saves in evaluations (benchmarks/lbfgs_history.py)."""
 SCIPY_HISTORY = 10  # SciPy's default `m`
-ADAM_LEARNING_RATE = 0.02  # TensorFlow's style transfer tutorial, for pictures in [0, 1]
-LBFGS_LEARNING_RATE = 1.0  # the quasi-Newton step as it is
+ADAM_LEARNING_RATE = 0.02  # as in TensorFlow's style transfer tutorial, for images in [0, 1]
+LBFGS_LEARNING_RATE = 1.0  # the full quasi-Newton step
 BOUND_MARGIN = 0.005
-"""How far inside [0, 1] the walk with x = ½ + ½ sin z begins: at 0 and at 1 the slope of the sine
-is 0, and a pixel could never leave. A level of 255 and a quarter; benchmarks/bounded.py
-measures what other margins cost at the start and when a run goes on."""
+"""The distance from the bounds at which a run with x = ½ + ½ sin z begins: at 0 and 1 the slope of
+the sine is 0, and a pixel could never move away. 0.005 is 1¼ of 255 levels; benchmarks/bounded.py
+measures the effect of other margins at the start of a run and when it is continued."""
 
 LOWER_BETA = "Lower beta, or check that the pictures lie in [0, 1]."
 
 
 class Optimizer(Protocol):
-    """What `optimize` asks of an optimiser.
+    """The interface that `optimize` expects of an optimiser.
 
     Attributes:
-        image: the picture, moved in place.
-        step: the number of the step that the picture belongs to: 0 is the start, and k is whatever
-            step k tries or reaches. A line search tries several pictures in one step. It holds for
-            every optimiser, and during each evaluation.
-        bounded: whether every picture that it shows to `evaluate` lies in [0, 1].
-        advice: what to do when a loss is not finite.
+        image: the image, updated in place.
+        step: the number of the step that the image belongs to, valid during each evaluation: 0 is
+            the initial image, and k is any image that step k tries or reaches. A line search tries
+            several images in one step.
+        bounded: whether every image passed to `evaluate` lies in [0, 1].
+        advice: what to do if the loss is not finite.
     """
 
     image: Tensor
@@ -54,26 +53,26 @@ class Optimizer(Protocol):
     def step(self) -> int: ...
 
     def run(self, evaluate: Evaluate, steps: int) -> None:
-        """Move `image` for so many steps."""
+        """Take the given number of steps, updating `image`."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
-        """The memory, and the place it belongs to; empty if there is nothing to go on with."""
+        """The optimiser's memory and the current point; empty if it cannot be continued from."""
         ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on with the memory of another one, from where that one was. `state` stays as it is."""
+        """Continue from the point and with the memory of another run; `state` is not changed."""
         ...
 
 
 def one_blas_thread() -> AbstractContextManager[Any]:
-    """Within this block, NumPy's and SciPy's vector arithmetic (OpenBLAS) uses one thread.
+    """Within this block, the vector arithmetic of NumPy and SciPy (OpenBLAS) uses one thread.
 
-    `fmin_l_bfgs_b` adds short vectors between two evaluations. OpenBLAS starts as many threads for
-    that as there are cores, and they wait for the next sum without giving their core back. PyTorch
-    then finds no core free: on two cores a small picture takes several times as long
-    (`benchmarks/blas_threads.py`; chapter 12 uses this block). `optimizer="scipy"` does so by
-    itself. PyTorch's own threads are left as they are.
+    `fmin_l_bfgs_b` adds short vectors between two evaluations. For this OpenBLAS starts one thread
+    per core, and idle threads keep their core busy while they wait. PyTorch then has no free core:
+    on two cores a small image takes several times as long (`benchmarks/blas_threads.py`; chapter 12
+    uses this block). `optimizer="scipy"` does this by itself. PyTorch's own threads are not
+    affected.
     """
     openblas = ThreadpoolController().select(internal_api="openblas")
     limited: AbstractContextManager[Any] = openblas.limit(limits=1)
@@ -81,7 +80,7 @@ def one_blas_thread() -> AbstractContextManager[Any]:
 
 
 class Adam:
-    """Adam (Kingma and Ba, 2015), with the picture put back into [0, 1] after each step."""
+    """Adam (Kingma and Ba, 2015), with the image clamped to [0, 1] after each step."""
 
     bounded: ClassVar[bool] = True
     advice: ClassVar[str] = "Lower learning_rate, or beta."
@@ -103,7 +102,7 @@ class Adam:
         return state | {"image": self.image.detach().clone()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        _load(self.optimizer, state["optimizer"])  # the averages hold at any learning rate
+        _load(self.optimizer, state["optimizer"])  # the averages do not depend on the learning rate
         _set(self.image, state["image"])
         self.step = state["step"]
 
@@ -111,9 +110,9 @@ class Adam:
 class UnboundedLBFGS:
     """torch's L-BFGS with a strong Wolfe line search, over the pixels themselves.
 
-    Nothing keeps the picture inside [0, 1] on the way, and what is clipped at the end is not what
-    was optimised. Clamping it between evaluations would be worse: it would tell the curvature
-    estimate of steps that were never taken. Chapter 6 measures both.
+    Nothing keeps the image inside [0, 1] during the run, so the clipped result is not what was
+    optimised. Clamping between evaluations would be worse, because the curvature would then be
+    estimated from steps that were never taken. Chapter 6 measures both.
     """
 
     bounded: ClassVar[bool] = False
@@ -128,7 +127,7 @@ class UnboundedLBFGS:
             lr=learning_rate or LBFGS_LEARNING_RATE,
             history_size=LBFGS_HISTORY,
             line_search_fn=self.line_search,
-            tolerance_grad=0.0,  # the defaults depend on the loss's scale and can stop at once
+            tolerance_grad=0.0,  # the defaults depend on the scale of the loss and may stop at once
             tolerance_change=0.0,
         )
 
@@ -138,27 +137,27 @@ class UnboundedLBFGS:
 
     def run(self, evaluate: Evaluate, steps: int) -> None:
         def closure() -> Tensor:
-            self._show()
+            self._update_image()
             loss, gradient = evaluate(self.image)
             self.variables.grad = self._chain(gradient)
             return loss
 
-        # One call for all steps: each call of .step() would evaluate its starting point again.
+        # A single call for all steps: every call of .step() evaluates its starting point again.
         self.optimizer.param_groups[0].update(max_iter=steps, max_eval=float("inf"))
         self.between_steps = False
         self.optimizer.step(closure)
-        self._show()
+        self._update_image()
         self.between_steps = True
 
-    def _show(self) -> None:
-        _set(self.image, self._picture(self.variables.detach()))
+    def _update_image(self) -> None:
+        _set(self.image, self._image_of(self.variables.detach()))
 
     def _variables(self, image: Tensor) -> Tensor:
-        """What L-BFGS moves, for a picture."""
+        """The variables of L-BFGS, for a given image."""
         return image.clone()
 
-    def _picture(self, variables: Tensor) -> Tensor:
-        """The picture, for what L-BFGS moves."""
+    def _image_of(self, variables: Tensor) -> Tensor:
+        """The image, for given variables of L-BFGS."""
         return variables
 
     def _chain(self, gradient: Tensor) -> Tensor:
@@ -166,31 +165,31 @@ class UnboundedLBFGS:
         return gradient
 
     def state_dict(self) -> dict[str, Any]:
-        # A run that was stopped inside a step leaves half of that step in torch's memory.
+        # If a run was stopped within a step, torch's memory holds an incomplete step.
         if not self.between_steps:
             return {}
-        place = self.variables.detach().clone()
-        return {"optimizer": self.optimizer.state_dict(), "variables": place}
+        variables = self.variables.detach().clone()
+        return {"optimizer": self.optimizer.state_dict(), "variables": variables}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         _load(self.optimizer, state["optimizer"])
         _set(self.variables, state["variables"])
-        self._show()
+        self._update_image()
 
 
 class PlainLBFGS(UnboundedLBFGS):
-    """torch's L-BFGS as it comes, without a line search: each step is taken on trust."""
+    """torch's L-BFGS with its default settings: no line search, so no step is checked."""
 
     advice: ClassVar[str] = "A step without a line search overshot: use optimizer='lbfgs'."
     line_search: ClassVar[str | None] = None
 
 
 class LBFGS(UnboundedLBFGS):
-    """torch's L-BFGS with a strong Wolfe line search, held inside [0, 1] by a change of variables.
+    """torch's L-BFGS with a strong Wolfe line search, kept inside [0, 1] by a change of variables.
 
-    It walks over z, with x = ½ + ½ sin z for each value x of the picture: whatever z is, x lies in
-    [0, 1], and the curvature estimate is told of the steps that were really taken. The gradient is
-    multiplied by dx/dz = ½ cos z (see `BOUND_MARGIN` for where that is 0).
+    It minimises over z, with x = ½ + ½ sin z for each value x of the image: x lies in [0, 1] for
+    every z, and the curvature is estimated from the steps actually taken. By the chain rule, the
+    gradient is multiplied by dx/dz = ½ cos z (see `BOUND_MARGIN` for where that is 0).
 
     Box (1966), "A comparison of several current optimization methods, and the use of
     transformations in constrained problems".
@@ -201,7 +200,7 @@ class LBFGS(UnboundedLBFGS):
     def _variables(self, image: Tensor) -> Tensor:
         return (2 * image.clamp(BOUND_MARGIN, 1 - BOUND_MARGIN) - 1).asin()
 
-    def _picture(self, variables: Tensor) -> Tensor:
+    def _image_of(self, variables: Tensor) -> Tensor:
         return 0.5 + 0.5 * variables.sin()
 
     def _chain(self, gradient: Tensor) -> Tensor:
@@ -209,7 +208,7 @@ class LBFGS(UnboundedLBFGS):
 
 
 class ScipyLBFGSB:
-    """SciPy's `fmin_l_bfgs_b` (Zhu et al., 1997), held inside [0, 1] by its bounds; float64."""
+    """SciPy's `fmin_l_bfgs_b` (Zhu et al., 1997), kept inside [0, 1] by its bounds; float64."""
 
     bounded: ClassVar[bool] = True
     advice: ClassVar[str] = LOWER_BETA
@@ -228,7 +227,7 @@ class ScipyLBFGSB:
         def loss_and_gradient(pixels: np.ndarray) -> tuple[float, np.ndarray]:
             nonlocal evaluated
             self._set(pixels)
-            self.step = before + taken + evaluated  # SciPy looks at its start before any step
+            self.step = before + taken + evaluated  # SciPy evaluates the start before step 1
             evaluated = True
             loss, gradient = evaluate(self.image)
             return loss.item(), gradient.double().cpu().numpy().ravel()
@@ -246,7 +245,7 @@ class ScipyLBFGSB:
                 m=SCIPY_HISTORY,
                 maxiter=steps,
                 maxfun=10**9,
-                factr=0.0,  # as above: run for all the steps asked for
+                factr=0.0,  # as above: take all requested steps
                 pgtol=0.0,
                 callback=after_step,
             )
@@ -257,10 +256,10 @@ class ScipyLBFGSB:
         _set(self.image, torch.from_numpy(pixels).view_as(self.image))
 
     def state_dict(self) -> dict[str, Any]:
-        return {}  # SciPy keeps its curvature to itself: it starts afresh
+        return {}  # SciPy does not expose its curvature pairs
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """There is none to load."""
+        """Nothing to load: see `state_dict`."""
 
 
 def _set(target: Tensor, values: Tensor) -> None:
@@ -269,7 +268,7 @@ def _set(target: Tensor, values: Tensor) -> None:
 
 
 def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Load a copy of the state, and stay with the learning rate that was asked for."""
+    """Load a copy of the state, but keep the current learning rate."""
     rate = optimizer.param_groups[0]["lr"]
     optimizer.load_state_dict(copy.deepcopy(state))
     optimizer.param_groups[0]["lr"] = rate
@@ -285,10 +284,10 @@ OPTIMIZERS: dict[str, Callable[[Tensor, float | None], Optimizer]] = {
 
 
 def make_optimizer(name: str, image: Tensor, learning_rate: float | None = None) -> Optimizer:
-    """The optimiser of this name; it moves `image` in place, a leaf of floating-point numbers.
+    """The optimiser of this name; it updates `image`, a floating-point leaf tensor, in place.
 
     Raises:
-        ValueError: an unknown name, or a learning rate that is not above 0.
+        ValueError: an unknown name, or a learning rate that is not positive.
     """
     if name not in OPTIMIZERS:
         raise ValueError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}.")

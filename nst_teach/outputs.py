@@ -1,8 +1,8 @@
-"""Files that a program promises to write: opened before the work, put in place after it.
+"""Output files: opened before the run, moved into place after it.
 
-What would keep a file from being written (a folder of that name, a typo in the path, a full disk,
-a picture that would be overwritten) is found before the first step. Until the work is done the
-content lies beside its target under a hidden name, so that no target is ever half a file.
+Anything that would prevent a file from being written (a folder of that name, a typo in the path, a
+full disk, a picture that would be overwritten) is detected before the first step. During the run
+the file lies next to its target under a hidden name, so that the target is never incomplete.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ BLOCK = bytes(1 << 20)
 def check_output(
     path: Path, endings: Iterable[str], *, inputs: Iterable[str | os.PathLike[str]], force: bool
 ) -> None:
-    """Find what is wrong with a target.
+    """Check that an output file can be written.
 
     Args:
-        path: where a file is to be written.
-        endings: those that it may have, such as `".png"`.
-        inputs: files that it must not be.
-        force: it may exist.
+        path: the output file.
+        endings: the permitted file extensions, such as `".png"`.
+        inputs: input files, which must not be overwritten.
+        force: whether an existing file may be overwritten.
 
     Raises:
-        ImageError: it cannot be written, or must not be.
+        ImageError: the file cannot be written, or must not be.
     """
     try:
         _check(path, endings, inputs=inputs, force=force)
-    except OSError as error:  # a name that no file can have, a folder that must not be entered
+    except OSError as error:  # an invalid file name, or a folder without access
         raise ImageError(f"cannot write {path!s:.200}: {error.strerror}.") from error
 
 
@@ -54,16 +54,16 @@ def _check(
 
 @contextlib.contextmanager
 def promised(path: Path, size: int = 0) -> Generator[Path]:
-    """Open a file beside its target; after the `with`, it is the target, or gone after an error.
+    """Open a file next to its target; it replaces the target, or after an error is deleted.
 
     Args:
         path: the target.
-        size: bytes for which there must be room.
+        size: bytes to reserve on the disk.
 
     Raises:
-        ImageError: it cannot be written, or there is no such room.
+        ImageError: the file cannot be written, or the disk is full.
     """
-    target = path.resolve()  # a link stays one
+    target = path.resolve()  # a symbolic link is kept
     hidden = target.with_name(f".{target.stem[:100]}-{os.getpid()}{target.suffix}")
     try:
         _reserve(hidden, size)
@@ -82,12 +82,12 @@ def _reserve(hidden: Path, size: int) -> None:
     except OSError as error:
         raise ImageError(
             f"cannot write into '{hidden.parent}': {error.strerror}. Choose another folder, or "
-            "make room there."
+            "free some space there."
         ) from error
 
 
 def _is_same(path: Path, other: str | os.PathLike[str]) -> bool:
     try:
         return path.samefile(other)
-    except (OSError, ValueError):  # the other one is no file, such as the name of a sample
+    except (OSError, ValueError):  # `other` is not a file but, for example, the name of a sample
         return False

@@ -1,9 +1,9 @@
-"""A clip in a page: frames that play, pause and scrub, with no file and no script from elsewhere.
+"""A clip in a page, with controls to play, pause and scrub, and without external files or scripts.
 
-The frames of a clip travel as one JPEG, a strip from top to bottom, inside the HTML itself. So the
-same output works in a notebook and in the built book, where no kernel runs. Chapter 11 uses it.
-matplotlib's `to_jshtml` gives eight times the size (a PNG for each frame), loads its icons from
-another site, and has neither alternative text nor a pause for readers who ask for reduced motion.
+All frames of a clip are stored in one JPEG, one below the other, inside the HTML itself. The same
+output therefore works in a notebook and in the built book, where no kernel runs. Chapter 11 uses
+it. The output of matplotlib's `to_jshtml` is eight times as large (one PNG per frame), loads its
+icons from another site, has no alternative text, and ignores a preference for reduced motion.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from nst_teach.images import ImageError, to_pil
 
 FRAMES_PER_SECOND = 8.0
-QUALITY = 85  # of the JPEG: a stylised frame of 192 pixels takes some 15 kB
+QUALITY = 85  # of the JPEG; a stylised frame of 192 pixels takes about 15 kB
 
 _PLAYER = Template("""\
 <figure class="nst-player" data-frames="$count" data-rate="$rate" data-bounce="$bounce">
@@ -85,11 +85,11 @@ _CLIP = Template("""\
 
 @dataclass(frozen=True)
 class Player:
-    """Clips side by side that run in step; the last line of a cell shows them.
+    """Clips side by side, played in synchrony; shown as the last expression of a cell.
 
     Attributes:
-        html: the player, complete in itself.
-        summary: one line for where no HTML is shown.
+        html: the complete player.
+        summary: one line of text for front ends without HTML.
     """
 
     html: str
@@ -112,17 +112,17 @@ def player(
     columns: int = 2,
     quality: int = QUALITY,
 ) -> Player:
-    """Play clips beside each other, in step, with one button and one slider.
+    """Play clips side by side, in synchrony, with one button and one slider.
 
-    Nothing moves by itself for readers whose system asks for reduced motion.
+    Nothing starts by itself for readers whose system asks for reduced motion.
 
     Args:
-        clips: frames `(1, 3, H, W)`, RGB in [0, 1], by title; all clips of one length and size.
-        alt: for each title, what there is to see.
-        caption: a sentence below.
-        frames_per_second: the pace.
-        bounce: play there and back again instead of jumping to the start.
-        columns: clips to a row, on a phone too, so that all stay in view.
+        clips: frames `(1, 3, H, W)`, RGB in [0, 1], by title; equally many, and of the same size.
+        alt: an alternative text for each title.
+        caption: shown below the clips.
+        frames_per_second: the frame rate.
+        bounce: play forwards and backwards instead of jumping to the start.
+        columns: clips per row, also on a narrow screen, so that all stay in view.
         quality: of the JPEG, 1 to 95.
 
     Raises:
@@ -166,7 +166,7 @@ def _common_shape(clips: Mapping[str, Sequence[Tensor]]) -> tuple[int, int, int]
 
 
 def _strip(frames: Sequence[Tensor], quality: int) -> str:
-    """The frames one below the other as a JPEG, in base 64."""
+    """The frames, one below the other, as a JPEG in base 64."""
     pictures = [to_pil(frame) for frame in frames]
     width, height = pictures[0].size
     strip = Image.new("RGB", (width, height * len(pictures)))

@@ -1,7 +1,7 @@
-"""The pictures that the course needs, as matplotlib figures.
+"""The figures of the course, drawn with matplotlib.
 
-Every function returns a `Figure` that is already closed for pyplot: in a notebook the last line
-of a cell shows it once, and `figure.savefig(path)` saves it.
+Every function returns a `Figure` that is already closed for pyplot: as the last expression of a
+notebook cell it is shown once, and `figure.savefig(path)` saves it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CELL = 3.0  # inches: the longer side of one picture in a row
+CELL = 3.0  # inches; the longer side of each picture in a row
 DPI = 110
 INK = "#3b3b3b"
 TOTAL, CONTENT = "#1f2937", "#0f766e"
@@ -29,7 +29,7 @@ FEATURE_MAP = "magma"
 
 
 class Run(Protocol):
-    """What `result` draws; a `Result` is one."""
+    """The part of a `Result` that `result` draws."""
 
     image: Tensor
     history: list[Record]
@@ -45,13 +45,13 @@ def images(
     columns: int | None = None,
     cell: float = CELL,
 ) -> Figure:
-    """A row (or rows) of pictures with titles.
+    """One or more rows of pictures with titles.
 
     Args:
-        pictures: tensors `(1, 3, H, W)` or `(3, H, W)`, RGB in [0, 1]; a mapping gives titles.
-        titles: one for each picture.
-        columns: pictures to a row; `None` puts all in one.
-        cell: inches for the longer side of a picture.
+        pictures: tensors `(1, 3, H, W)` or `(3, H, W)`, RGB in [0, 1], or a mapping from titles.
+        titles: one per picture.
+        columns: pictures per row; `None` puts all in one row.
+        cell: the longer side of a picture, in inches.
     """
     if isinstance(pictures, Mapping):
         titles, pictures = list(pictures), list(pictures.values())
@@ -80,7 +80,7 @@ def contact_sheet(
     *,
     cell: float = 2.2,
 ) -> Figure:
-    """A table of pictures with a label for each row and column; `None` leaves a place empty."""
+    """A table of pictures with a label for each row and column; `None` leaves a cell empty."""
     first = next(p for row in pictures for p in row if p is not None)
     height, width = first.shape[-2:]
     scale = cell / max(height, width)
@@ -107,13 +107,13 @@ def losses(
 ) -> Figure:
     """Loss curves on a logarithmic scale.
 
-    A curve breaks, with a dotted line, where its run went on under another objective: totals of two
-    objectives cannot be compared.
+    Where a run was continued under another objective, the curve is interrupted and a dotted line
+    drawn, because totals of different objectives cannot be compared.
 
     Args:
-        history: one run's records, or several runs by name.
+        history: the records of one run, or of several runs by name.
         x: `"evaluations"`, `"step"` or `"seconds"`.
-        parts: draw content and style per layer beside the total; `None` does so for a single run.
+        parts: also draw content and style per layer; `None` does so for a single run.
 
     Raises:
         ValueError: a run without a record.
@@ -151,7 +151,7 @@ def feature_maps(features: Tensor, *, columns: int = 8, rows: int = 2, title: st
 
 
 def gram(matrix: Tensor | Mapping[str, Tensor], *, cell: float = 2.8) -> Figure:
-    """Gram matrices `(1, N, N)` as heat maps, on a square-root scale so that small entries show."""
+    """Gram matrices `(1, N, N)` as heat maps, on a square-root scale to show small entries."""
     matrices = matrix if isinstance(matrix, Mapping) else {"": matrix}
     figure, axes = _subplots(1, len(matrices), (cell * len(matrices), cell))
     for ax, (title, values) in zip(axes, matrices.items(), strict=True):
@@ -163,13 +163,13 @@ def gram(matrix: Tensor | Mapping[str, Tensor], *, cell: float = 2.8) -> Figure:
 
 
 def result(run: Run) -> Figure:
-    """Content, style and result side by side, over the loss curves; a dot marks the result."""
+    """Content, style and result side by side, above the loss curves; a dot marks the result."""
     import matplotlib.pyplot as plt
 
     given = {"content": run.content, "style": run.style, "result": run.image}
     pictures = {title: picture for title, picture in given.items() if picture is not None}
     figure = plt.figure(figsize=(8.4, 6.0), dpi=DPI, layout="constrained")
-    # A run of no evaluations has no curves.
+    # A run without evaluations has no curves.
     heights = (1.15, 1) if run.history else (1,)
     upper, *lower = figure.subfigures(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, (title, picture) in zip(
@@ -197,7 +197,7 @@ def _totals(ax: Axes, runs: Mapping[str, Sequence[Record]], x: str) -> None:
 
 
 def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
-    """Each part divided by its largest value: what matters is how each falls."""
+    """Each part divided by its largest value, to compare how they decrease."""
     for layer in _layers(record.content for record in history):
         values = [r.content.get(layer, math.nan) for r in history]
         _curve(ax, history, x, _relative(values), CONTENT, f"content {layer}")
@@ -207,12 +207,12 @@ def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
         _curve(ax, history, x, _relative(values), colour, f"style {layer}")
     _marks(ax, history, x)
     _axes(ax, "each part, relative to its largest value", x)
-    if ax.get_lines():  # an objective of your own may have no layers
+    if ax.get_lines():  # a user-defined objective may have no layers
         ax.legend(fontsize=7, frameon=False, loc="lower left")
 
 
 def _layers(parts: Iterable[Mapping[str, float]]) -> list[str]:
-    """Every layer that a record names, in order; a later objective may have others."""
+    """The layers of all records, in order; a later objective may have other layers."""
     return list(dict.fromkeys(layer for part in parts for layer in part))
 
 
@@ -224,7 +224,7 @@ def _curve(
     colour: str,
     label: str,
 ) -> None:
-    """One line, broken where another objective begins."""
+    """One line, interrupted where another objective begins."""
     xs: list[float] = []
     ys: list[float] = []
     for before, record, value in zip([history[0], *history], history, values, strict=False):
@@ -244,7 +244,7 @@ def _marks(ax: Axes, history: Sequence[Record], x: str) -> None:
 
 
 def _relative(values: Sequence[float]) -> list[float]:
-    """Zeros, such as the content loss of a content start, are left out of a logarithmic plot."""
+    """Divide by the maximum; zeros, such as the content loss of a content start, become NaN."""
     top = max((v for v in values if not math.isnan(v)), default=0.0) or 1.0
     return [v / top if v > 0 else math.nan for v in values]
 

@@ -1,4 +1,4 @@
-"""What a run writes down: a record of each evaluation, and why it ended early."""
+"""Records of a run: one for each evaluation, and the reason if it ended early."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from enum import StrEnum
 
 @dataclass(frozen=True)
 class Record:
-    """One evaluation of the objective: what it said of the picture that it was shown.
+    """One evaluation of the objective: the losses of an image, and when it was evaluated.
 
     Attributes:
-        step: the step that the picture belongs to: 0 is the start, and k is whatever step k tries
-            or reaches; a line search tries several pictures in one step.
-        evaluations: evaluations so far, this one included.
-        seconds: since the run began; a continued run goes on counting.
-        total: as in `Losses`, as numbers; so are the next three.
-        content: per content layer.
-        style: per style layer.
-        total_variation: of the picture.
-        objective: the number of the objective within its history. A run that goes on from another
-            under other weights, layers or pictures counts one up: totals of two objectives cannot
-            be compared.
+        step: the step that the image belongs to: 0 is the initial image, and k is any image that
+            step k tries or reaches; a line search tries several images in one step.
+        evaluations: the number of evaluations so far, including this one.
+        seconds: the time since the run began; a continued run keeps counting.
+        total: the total loss; this and the following three are those of `Losses`, as numbers.
+        content: by content layer.
+        style: by style layer.
+        total_variation: of the image.
+        objective: the number of the objective within the history. It increases by one when a run is
+            continued with other weights, layers or pictures, because totals of different objectives
+            cannot be compared.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""Several styles at once, each with its share and its region."""
+"""Several styles at once, each with its weight and its region."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Style:
     """One of several style pictures.
 
     Attributes:
-        picture: anything that `load_image` takes.
-        weight: its share of the style term, 0 or more; shares need not add up to 1.
-        mask: where in the result the style holds: a picture whose bright pixels belong to the
-            region, or a tensor `(H, W)`, `(1, H, W)` or `(1, 1, H, W)` in [0, 1]. It is scaled to
-            the result. `None`: everywhere.
-        name: under which its losses are recorded; empty: its number, from 1.
+        picture: anything that `load_image` accepts.
+        weight: its weight in the style term, 0 or more; the weights need not sum to 1.
+        mask: the region of the result to which the style applies: a picture that is bright inside
+            the region, or a tensor `(H, W)`, `(1, H, W)` or `(1, 1, H, W)` in [0, 1]. It is resized
+            to the result. `None` means everywhere.
+        name: used in the records of its losses; if empty, its number, from 1.
     """
 
     picture: ImageSource
@@ -34,27 +34,28 @@ class Style:
 
 
 class RegionalObjective(StyleObjective):
-    """A `StyleObjective` under several styles: Σ of share · E, each over its own region.
+    """A `StyleObjective` with several styles: Σ weight · E, each evaluated over its own region.
 
-    For a region the Gram matrix of the result is `guided_gram_matrix`; each style picture is taken
-    as a whole. Two styles without masks ask for the blend of their Gram matrices (chapter 10).
+    In a region, the Gram matrix of the image is `guided_gram_matrix`; that of the style is computed
+    from the whole style picture. Two styles without masks are equivalent to a blend of their Gram
+    matrices (chapter 10).
 
     Args:
         content: `(1, 3, H, W)`, RGB in [0, 1].
         styles: one or more.
-        network: where the features come from.
-        style_size: the longer side at which the style pictures are loaded, or `(H, W)`; `None`
-            takes the content's longer side.
+        network: computes the features.
+        style_size: the size of the style pictures, a longer side or `(H, W)`; `None` means the
+            longer side of the content.
         content_layers, style_layers, alpha, beta, total_variation: as for `StyleObjective`.
 
     Attributes:
-        styles: as they were given.
-        masks: `(1, 1, H, W)` for each style that has one, by its name.
+        styles: the given styles, by name.
+        masks: `(1, 1, H, W)` for each style with a mask, by name.
 
     Raises:
         ImageError: a style picture or a mask that cannot be read.
-        ValueError: no style, two of one name, a share below 0, or no share above 0; a mask that is
-            empty; and what `StyleObjective` refuses.
+        ValueError: no style, two styles of the same name, a negative weight, only weights of 0, an
+            empty mask, or any error of `StyleObjective`.
 
     Gatys et al. (2017), section 4; chapter 10.
     """

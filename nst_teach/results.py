@@ -1,4 +1,4 @@
-"""What comes out of a run: a picture, the loss of that picture, and how it came about."""
+"""The result of a run: an image, its loss, and the history of the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Memory:
-    """What an optimiser knows at the end of a run, and the name under which it is loaded."""
+    """The state of an optimiser at the end of a run, and the name of the optimiser."""
 
     optimizer: str
     state: dict[str, Any]
@@ -30,23 +30,23 @@ class Memory:
 class Result:
     """A finished, stopped or interrupted run.
 
-    A finished run holds the picture that its last step reached; one that ended early holds the best
-    picture that it had seen. Either lies in [0, 1], and `loss` is what the objective says of it.
+    If the run finished, `image` is the image after its last step; if it ended early, the best image
+    evaluated. Either lies in [0, 1], and `loss` is its loss.
 
-    In this process a result also keeps the optimiser's memory, so that a run can go on from it as
-    if it had never ended: 2 pictures for Adam, 40 for L-BFGS. `forget` drops it. Copying and
-    pickling drop it, too: a run goes on from a copy with the picture, and a fresh optimiser.
+    A result also keeps the optimiser's memory, so that a run can be continued as if it had never
+    ended. The memory is as large as 2 images for Adam, 40 for L-BFGS. `forget` discards it, and so
+    do copying and pickling: a run continued from a copy has the image, but a fresh optimiser.
 
     Attributes:
         image: `(1, 3, H, W)`, RGB in [0, 1].
-        history: a `Record` per evaluation.
-        steps: steps begun, over all runs that it continues.
-        settings: what was asked for, with every default filled in.
+        history: one `Record` per evaluation.
+        steps: the steps begun, including those of the runs that this one continues.
+        settings: the arguments of the run, with all defaults filled in.
         stopped: why the run ended early; `None` if it did not.
-        reason: the same in a sentence, with what to do; empty if it did not.
-        content: the photograph that went in (if any), for plots.
-        style: the style picture that went in (if any), for plots.
-        record: the record of the evaluation that saw `image`; `None` if there was none.
+        reason: the same as a sentence, with advice; empty if the run finished.
+        content: the content image, if any, for plots.
+        style: the style image, if any, for plots.
+        record: the record of the evaluation of `image`; `None` if it was not evaluated.
         objective: the fingerprint of the objective (`nst_teach.objective.fingerprint`).
     """
 
@@ -64,11 +64,11 @@ class Result:
 
     @property
     def loss(self) -> float:
-        """The objective's total for `image`; NaN where not a single evaluation was made."""
+        """The total loss of `image`; NaN if there was no evaluation."""
         return self.record.total if self.record else math.nan
 
     def forget(self) -> Result:
-        """Drop the optimiser's memory; returns the same result, which weighs a few pictures now."""
+        """Discard the optimiser's memory; returns the same result, now only a few images large."""
         self.memory = None
         return self
 
@@ -77,7 +77,7 @@ class Result:
         return plots.result(self)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Save the picture; the format follows the ending. Returns the path."""
+        """Save the image in the format given by the file extension; returns the path."""
         return save_image(self.image, path)
 
     def __getstate__(self) -> dict[str, Any]:

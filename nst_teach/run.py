@@ -1,4 +1,4 @@
-"""The walk: move a picture downhill under any objective, keep a record, watch for trouble."""
+"""`optimize`: minimise any objective over an image, record each evaluation, and handle failures."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from nst_teach.records import Record, Stop
 from nst_teach.results import Memory, Result
 from nst_teach.starts import STARTS, as_start, make_start
 
-DEFAULT_STEPS = 150  # where the picture hardly changes any more from a content start
+DEFAULT_STEPS = 150  # from a content start, the image hardly changes after that
 PROGRESS_VARIABLE = "NST_TEACH_PROGRESS"
-PROGRESS_DELAY = 2.0  # seconds; shorter work needs no bar
+PROGRESS_DELAY = 2.0  # seconds; a shorter run shows no bar
 
 Callback = Callable[[Record, Tensor], Any]
-"""Called after each evaluation with its record and the picture; return False to stop."""
+"""Called after each evaluation with its record and the image; return False to stop."""
 
 
 def optimize(
@@ -42,94 +42,95 @@ def optimize(
     progress: bool = True,
     settings: dict[str, Any] | None = None,
 ) -> Result:
-    """Move a picture under any objective: a function from a picture to `Losses`.
+    """Minimise any objective, a function from an image to `Losses`, over the image.
 
     Args:
-        objective: a `StyleObjective`, or a function of your own.
-        start: a picture, which is not changed, or an earlier `Result` to go on from. For a
-            `StyleObjective` also `"content"`, `"noise"` (white, by `seed`), `"grey"` or `"style"`.
-        settings: kept with the result.
+        objective: a `StyleObjective`, or any function from an image to `Losses`.
+        start: the initial image, which is not modified, or an earlier `Result` to continue. For a
+            `StyleObjective` also `"content"`, `"noise"` (white noise, from `seed`), `"grey"` or
+            `"style"`.
+        settings: stored with the result.
         optimizer, learning_rate, steps, seed, callback, progress: as for `transfer`.
 
-    A run goes on with the memory of the earlier one only under the same optimiser and an objective
-    of the same fingerprint (`nst_teach.objective.fingerprint`); else it takes over the picture
-    alone, and the records that follow count one objective more.
+    A run continues with the optimiser's memory of the earlier one only if the optimiser and the
+    fingerprint of the objective (`nst_teach.objective.fingerprint`) are the same. Otherwise only
+    the image is kept; under another objective, `Record.objective` then increases by one.
 
-    Result and errors are those of `transfer`.
+    Return value and errors are those of `transfer`.
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
         raise ValueError(f"steps={steps!r} was given; expected a whole number, 0 or more.")
-    image, earlier = _beginning(objective, start, seed)
-    walker = make_optimizer(optimizer, image, learning_rate)
-    aim = fingerprint(objective)
-    memory = earlier.memory if earlier and earlier.objective == aim else None
+    image, earlier = _initial_image(objective, start, seed)
+    minimiser = make_optimizer(optimizer, image, learning_rate)
+    identity = fingerprint(objective)
+    memory = earlier.memory if earlier and earlier.objective == identity else None
     if memory and memory.optimizer == optimizer:
-        walker.load_state_dict(memory.state)
-    run = _Run(objective, walker, _Past.of(earlier, aim, walker.step), callback)
+        minimiser.load_state_dict(memory.state)
+    run = _Run(objective, minimiser, _Past.of(earlier, identity, minimiser.step), callback)
     run.go(steps, progress)
-    state = {} if run.broken else walker.state_dict()
+    state = {} if run.broken else minimiser.state_dict()
     pictures = objective if isinstance(objective, StyleObjective) else None
     return Result(
-        image=run.picture.image,
+        image=run.best.image,
         history=run.history,
-        steps=run.past.steps + walker.step,
+        steps=run.past.steps + minimiser.step,
         settings={**(settings or {}), "optimizer": optimizer, "learning_rate": learning_rate},
         stopped=run.stopped,
         reason=run.reason,
         content=pictures.content if pictures else None,
         style=pictures.style if pictures else None,
-        record=run.picture.record,
-        objective=aim,
+        record=run.best.record,
+        objective=identity,
         memory=Memory(optimizer, state) if state else None,
     )
 
 
-def _beginning(
+def _initial_image(
     objective: Objective, start: str | ImageSource | Result, seed: int
 ) -> tuple[Tensor, Result | None]:
-    """A leaf to move, and the result whose history goes on."""
+    """The initial image, as a leaf tensor, and the earlier result if it is continued."""
     if isinstance(objective, StyleObjective):
         if isinstance(start, Result) and start.image.shape != objective.content.shape:
-            start = start.image  # another size: only the picture can be taken over
+            start = start.image  # another size: only the image can be kept
         source = start.image if isinstance(start, Result) else start
         image = make_start(source, objective.content, objective.style, seed)
     else:
-        image = _bare_start(start.image if isinstance(start, Result) else start)
+        image = _start_of_a_function(start.image if isinstance(start, Result) else start)
     return image.requires_grad_(True), start if isinstance(start, Result) else None
 
 
-def _bare_start(start: str | ImageSource) -> Tensor:
-    """For an objective that is a mere function."""
+def _start_of_a_function(start: str | ImageSource) -> Tensor:
+    """The initial image for an objective that is just a function."""
     if isinstance(start, str) and start in STARTS:
         raise ValueError(
-            f"start={start!r} was given with an objective that does not know which pictures it is "
-            "about; expected a picture, such as make_start('noise', content, style)."
+            f"start={start!r} was given, but this objective has no content and no style; expected "
+            "a picture, such as make_start('noise', content, style)."
         )
     return as_start(start if isinstance(start, Tensor) else load_image(start))
 
 
 @dataclass(frozen=True)
 class _Past:
-    """What a run goes on from: records, steps before its own, and the number of its objective."""
+    """The runs that a run continues: their records and steps, and the number of its objective."""
 
     history: list[Record]
     steps: int = 0
     objective: int = 0
 
     @classmethod
-    def of(cls, earlier: Result | None, aim: str, remembered: int) -> _Past:
-        """`remembered` steps are known to the optimiser already."""
+    def of(cls, earlier: Result | None, objective: str, counted: int) -> _Past:
+        """The optimiser itself already counts `counted` of the earlier steps."""
         if earlier is None:
             return cls([])
         number = 0
         if earlier.history:
-            number = earlier.history[-1].objective + (earlier.objective != aim)
-        return cls(list(earlier.history), earlier.steps - remembered, number)
+            number = earlier.history[-1].objective + (earlier.objective != objective)
+        return cls(list(earlier.history), earlier.steps - counted, number)
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """A picture, and what was recorded of it."""
+class _Evaluated:
+    """An image, and the record of its evaluation."""
 
     image: Tensor
     record: Record | None = None
@@ -137,7 +138,7 @@ class _Seen:
 
 
 class _Stopped(Exception):
-    """Ends a run from inside an evaluation."""
+    """Ends a run from within an evaluation."""
 
     def __init__(self, stop: Stop, reason: str):
         super().__init__(reason)
@@ -145,69 +146,73 @@ class _Stopped(Exception):
 
 
 class _Run:
-    """One run: evaluates, records, watches for trouble, and remembers the best picture.
+    """One run: evaluates, records, handles failures, and keeps the best image.
 
     Attributes:
-        picture: what it returns, with its record.
-        broken: whether the optimiser's own place cannot be trusted any more.
+        best: the image to return: the best so far in [0, 1] or, after the last step, its result.
+        lowest: the image of the lowest loss so far, which may leave [0, 1].
+        broken: whether the state of the optimiser has become unusable.
         stopped, reason: as in `Result`.
     """
 
     def __init__(
-        self, objective: Objective, walker: Optimizer, past: _Past, callback: Callback | None
+        self, objective: Objective, optimizer: Optimizer, past: _Past, callback: Callback | None
     ):
-        self.objective, self.walker, self.callback, self.past = objective, walker, callback, past
+        self.objective, self.optimizer, self.callback = objective, optimizer, callback
+        self.past = past
         self.history = list(past.history)
         self.seconds_before = self.history[-1].seconds if self.history else 0.0
         self.started = time.perf_counter()
-        start = walker.image.detach().clamp(0, 1)
-        self.picture = self.last = self.lowest = _Seen(start)
+        start = optimizer.image.detach().clamp(0, 1)
+        self.best = self.last = self.lowest = _Evaluated(start)
         self.broken, self.reason = False, ""
         self.stopped: Stop | None = None
 
     def go(self, steps: int, progress: bool) -> None:
-        """Run the optimiser; afterwards the attributes tell how it went."""
+        """Run the optimiser; the outcome is in the attributes."""
         with _progress_bar(steps, progress) as self.bar, _deterministic():
             try:
                 if steps:
-                    self.walker.run(self._evaluate, steps)
-                self._arrive()
+                    self.optimizer.run(self._evaluate, steps)
+                self._finish()
                 return
             except _Stopped as stopped:
                 self._end_early(stopped.stop, stopped.reason)
             except KeyboardInterrupt:
-                self.broken = True  # it may have come in the middle of a line search
+                self.broken = True  # it may have interrupted a line search
                 self._end_early(Stop.INTERRUPTED)
             except (MemoryError, RuntimeError) as error:
                 self._out_of_memory(error)
             self._clip_the_lowest()
 
-    def _arrive(self) -> None:
-        """The end of the last step: its picture is the result, evaluated if it was not yet."""
-        end = self.walker.image.detach().clamp(0, 1)
+    def _finish(self) -> None:
+        """After the last step, its image is the result; evaluate it unless that has been done."""
+        end = self.optimizer.image.detach().clamp(0, 1)
         if not (self.last.record and torch.equal(end, self.last.image)):
             self._evaluate(end)
-        self.picture = self.last
+        self.best = self.last
 
     def _clip_the_lowest(self) -> None:
-        """An unbounded walk saw its best pictures outside [0, 1]: look at the best one, clipped."""
-        if self.walker.bounded or self.lowest.total >= self.picture.total:
+        """Without bounds, the lowest loss may lie outside [0, 1]: evaluate that image, clipped."""
+        if self.optimizer.bounded or self.lowest.total >= self.best.total:
             return
-        with contextlib.suppress(MemoryError, RuntimeError):  # then the best inside has to do
+        with contextlib.suppress(
+            MemoryError, RuntimeError
+        ):  # then keep the best image inside [0, 1]
             image = self.lowest.image.clamp(0, 1)
-            losses, _ = self._look(image)
-            self._keep(_Seen(image, self._record(losses), self.history[-1].total))
+            losses, _ = self._losses(image)
+            self._keep(_Evaluated(image, self._record(losses), self.history[-1].total))
 
     def _evaluate(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        losses, gradient = self._look(image)
+        losses, gradient = self._losses(image)
         record = self._record(losses)
-        self._watch(record, gradient)
-        self._keep(_Seen(image.detach().clone(), record, record.total))
-        self._tell(record, image)
+        self._check(record, gradient)
+        self._keep(_Evaluated(image.detach().clone(), record, record.total))
+        self._report(record, image)
         return losses.total.detach(), gradient
 
-    def _look(self, image: Tensor) -> tuple[Losses, Tensor]:
-        """Losses and gradient, in any grad mode of the caller; nobody's `.grad` is touched."""
+    def _losses(self, image: Tensor) -> tuple[Losses, Tensor]:
+        """Losses and gradient, whatever the caller's grad mode; no `.grad` is changed."""
         with torch.enable_grad():
             image = image.detach().requires_grad_(True)
             losses = self.objective(image)
@@ -218,10 +223,12 @@ class _Run:
         names = ["total", "variation", *losses.content, *losses.style]
         parts = [losses.total, losses.total_variation]
         parts += [*losses.content.values(), *losses.style.values()]
-        values = cast(list[float], torch.stack(parts).tolist())  # one wait for the device
+        values = cast(
+            list[float], torch.stack(parts).tolist()
+        )  # a single synchronisation with the device
         split = 2 + len(losses.content)
         record = Record(
-            step=self.past.steps + self.walker.step,
+            step=self.past.steps + self.optimizer.step,
             evaluations=len(self.history) + 1,
             seconds=self.seconds_before + time.perf_counter() - self.started,
             total=values[0],
@@ -233,20 +240,20 @@ class _Run:
         self.history.append(record)
         return record
 
-    def _watch(self, record: Record, gradient: Tensor) -> None:
+    def _check(self, record: Record, gradient: Tensor) -> None:
         if not (abs(record.total) < float("inf") and torch.isfinite(gradient).all()):
             self.broken = True
-            raise _Stopped(Stop.NOT_FINITE, _warned(_diagnose(record, self.walker.advice)))
+            raise _Stopped(Stop.NOT_FINITE, _warned(_diagnose(record, self.optimizer.advice)))
 
-    def _keep(self, seen: _Seen) -> None:
-        """Remember the last picture, the best one in [0, 1], and the best one anywhere."""
-        self.last = seen
-        if seen.total < self.lowest.total:
-            self.lowest = seen
-        if seen.total < self.picture.total and (self.walker.bounded or _in_range(seen.image)):
-            self.picture = seen
+    def _keep(self, new: _Evaluated) -> None:
+        """Update the last image, the best one in [0, 1], and the best one overall."""
+        self.last = new
+        if new.total < self.lowest.total:
+            self.lowest = new
+        if new.total < self.best.total and (self.optimizer.bounded or _in_range(new.image)):
+            self.best = new
 
-    def _tell(self, record: Record, image: Tensor) -> None:
+    def _report(self, record: Record, image: Tensor) -> None:
         self.bar.n = min(record.step - self.past.steps, self.bar.total or 0)
         self.bar.set_postfix_str(f"loss {record.total:.3g}", refresh=False)
         self.bar.update(0)
@@ -257,11 +264,11 @@ class _Run:
         self.stopped, self.reason = stop, reason or str(stop)
 
     def _out_of_memory(self, error: BaseException) -> None:
-        with memory_advice(self.walker.image):
-            if self.picture.record is None or not lacks_memory(error):
+        with memory_advice(self.optimizer.image):
+            if self.best.record is None or not lacks_memory(error):
                 raise error
         self.broken = True
-        self._end_early(Stop.OUT_OF_MEMORY, _warned(memory_reason(self.walker.image)))
+        self._end_early(Stop.OUT_OF_MEMORY, _warned(memory_reason(self.optimizer.image)))
 
 
 def _in_range(image: Tensor) -> bool:
@@ -269,7 +276,7 @@ def _in_range(image: Tensor) -> bool:
 
 
 def _is_false(answer: Any) -> bool:
-    """Python's False or NumPy's; neither None nor a number that happens to be 0."""
+    """Whether this is the False of Python or NumPy, and not None or 0."""
     return isinstance(answer, bool | np.bool_) and not answer
 
 
@@ -279,7 +286,7 @@ def _warned(reason: str) -> str:
 
 
 def _diagnose(record: Record, advice: str) -> str:
-    """Why a loss or its gradient stopped being finite, as far as the parts tell."""
+    """Which parts of the loss are not finite, and what to do."""
     parts = {**record.content, **record.style, "total variation": record.total_variation}
     bad = [name for name, value in parts.items() if not abs(value) < float("inf")]
     where = f"in {', '.join(bad)}" if bad else "in the total or its gradient"
@@ -298,7 +305,7 @@ def _progress_bar(steps: int, shown: bool) -> Any:
 
 @contextlib.contextmanager
 def _deterministic() -> Generator[None]:
-    """On a GPU, convolutions whose result does not depend on the order of additions."""
+    """Use deterministic convolutions on a GPU."""
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.benchmark
     cudnn.deterministic, cudnn.benchmark = True, False

@@ -1,8 +1,8 @@
-"""Pictures that come with the course: real photographs, and style pictures painted by our code.
+"""The bundled pictures: real photographs, and style pictures painted by our own programs.
 
-The photographs are carried by scikit-image, so nothing is downloaded, and their licences are kept
-where the pictures are. The style pictures are
-painted by the programs in `tools/paint`, which make each of them again bit for bit.
+The photographs are part of scikit-image, so nothing is downloaded; their licences are recorded with
+each sample. The style pictures were painted by the programs in `tools/paint`, which reproduce them
+exactly.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PUBLIC_DOMAIN = "public domain"
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture of the course: `kind` is "photo", "texture" or "style"."""
+    """A bundled picture: `kind` is "photo", "texture" or "style"."""
 
     name: str
     kind: str
@@ -33,7 +33,7 @@ class Sample:
 
     @property
     def path(self) -> Path:
-        """Where the file lies on this machine."""
+        """The path of the file on this machine."""
         if self.kind == "style":
             return PICTURES / self.file
         import skimage.data
@@ -64,7 +64,7 @@ _PHOTOS = (
 
 @cache
 def _catalogue() -> dict[str, Sample]:
-    """All samples by name; a style picture is described by a small file beside it."""
+    """All samples by name; the style pictures are described in `pictures/index.json`."""
     return {sample.name: sample for sample in (*_PHOTOS, *_painted())}
 
 
@@ -87,7 +87,7 @@ def get(name: str) -> Sample:
     """The sample of this name.
 
     Raises:
-        KeyError: there is none; the message lists those that there are.
+        KeyError: there is no such sample; the message lists all of them.
     """
     if name not in _catalogue():
         raise KeyError(f"unknown sample {name!r}; choose one of {', '.join(names())}.")

@@ -1,4 +1,4 @@
-"""Where the package comes from: a repository, and no index on which advice could name it."""
+"""Where to install the package from: its repository, since it is not on a package index."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DISTRIBUTION = "nst-teach"
 
 
 def address() -> str:
-    """The repository's address; empty where the package is run from a folder, not installed."""
+    """The address of the repository; empty if the package is used without being installed."""
     try:
         entries = metadata.metadata(DISTRIBUTION).get_all("Project-URL") or []
     except metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Where a picture's walk begins: the photograph, noise, grey, the style, or a picture of yours."""
+"""The initial image: the photograph, noise, grey, the style, or any other picture."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from nst_teach.images import ImageError, ImageSource, load_image, resize
 
 STARTS = ("content", "noise", "grey", "style")
 GREY = 0.5
-ROUNDING = 1e-4  # how far a sum of floats may lie outside [0, 1] and still count as inside
+ROUNDING = 1e-4  # tolerance for values outside [0, 1] due to rounding
 
 
 def make_start(start: str | ImageSource, content: Tensor, style: Tensor, seed: int = 0) -> Tensor:
-    """The picture to begin with, of the content's size.
+    """The initial image, of the content's size.
 
     Args:
-        start: one of `STARTS`, or anything that `load_image` takes.
+        start: one of `STARTS`, or anything that `load_image` accepts.
         content, style: `(1, 3, H, W)`, RGB in [0, 1].
-        seed: of the noise, which is uniform in [0, 1] and the same on every device.
+        seed: of the noise, which is uniform in [0, 1] and identical on every device.
 
     Raises:
-        ImageError: neither one of `STARTS` nor a picture.
+        ImageError: `start` is neither one of `STARTS` nor a picture.
     """
     if not isinstance(start, str) or start not in STARTS:
         return _picture(start, content)
@@ -36,7 +36,7 @@ def make_start(start: str | ImageSource, content: Tensor, style: Tensor, seed: i
 
 
 def cover(image: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Scale a picture until it covers `(H, W)` and cut out the middle."""
+    """Scale an image until it covers `(H, W)` and crop the centre."""
     height, width = image.shape[-2:]
     scale = max(size[0] / height, size[1] / width)
     covering = (max(size[0], round(height * scale)), max(size[1], round(width * scale)))
@@ -46,16 +46,16 @@ def cover(image: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def as_start(image: Tensor) -> Tensor:
-    """A copy of a picture of any shape to begin with, without its gradient.
+    """A detached copy of an image of any shape, for use as the initial image.
 
     Raises:
-        ImageError: a value is not finite, or lies outside [0, 1].
+        ImageError: a value is not finite or lies outside [0, 1].
     """
     low, high = image.detach().min().item(), image.detach().max().item()
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # also catches NaN
         raise ImageError(
-            f"the start holds values from {low:.3g} to {high:.3g}; expected [0, 1]. A picture that "
-            "went through preprocess comes back with deprocess."
+            f"the start has values from {low:.3g} to {high:.3g}; expected [0, 1]. Divide 0..255 by "
+            "255, or undo a preprocessing with deprocess()."
         )
     return image.detach().clamp(0, 1).clone(memory_format=torch.contiguous_format)
 

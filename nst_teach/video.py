@@ -1,7 +1,7 @@
-"""Moving pictures: carry a picture along a known motion, and measure and punish flicker.
+"""Video: warp a frame along a known motion, and measure and penalise flicker.
 
-A flow `(B, 2, H, W)` says for each pixel of one picture where it lies in another one: so many
-pixels further right (channel 0) and down (channel 1). Chapter 11 paints a clip with these.
+An optical flow `(B, 2, H, W)` gives the displacement of each pixel from one frame to another, in
+pixels: to the right in channel 0, downwards in channel 1. Chapter 11 paints a clip with these.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from torch import Tensor
 from nst_teach.losses import ShapeError
 from nst_teach.objective import Losses
 
-# Ruder et al. (2016), section 4.2: what two flows may differ by, as a share and in pixels squared.
+# Ruder et al. (2016), section 4.2: the tolerated difference of two flows, relative and in pixels².
 TOLERANCE_SHARE, TOLERANCE = 0.01, 0.5
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
-    """Fetch each pixel from where the flow says it was.
+    """Warp an image: fetch each pixel from the place that the flow points to.
 
     Args:
         image: `(B, C, H, W)`.
         flow: `(B, 2, H, W)`, in pixels.
 
     Returns:
-        `(B, C, H, W)`: at (row, column) the image at (row + flow[1], column + flow[0]), between
-        pixels by bilinear interpolation, outside by the nearest border pixel.
+        `(B, C, H, W)`: at (row, column) the image at (row + flow[1], column + flow[0]), with
+        bilinear interpolation between pixels and the nearest border pixel outside.
 
     Raises:
-        ShapeError: the shapes do not fit.
+        ShapeError: the shapes do not match.
     """
     _check("warp", image, flow)
     height, width = image.shape[-2:]
@@ -43,20 +43,20 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
-    """Where a pixel can be followed: it lies inside the other picture, and was not hidden there.
+    """A mask of the pixels that are visible in both frames: neither outside nor occluded.
 
-    Go along the flow, and back again along the other one. What is seen in both pictures comes back
-    to where it started; what was hidden lands on the thing in front, which goes elsewhere.
+    Follow the flow, then the opposite flow back. A pixel visible in both frames returns to its
+    place; an occluded one lands on the object in front of it, which moves differently.
 
     Args:
-        flow: `(B, 2, H, W)`, from this picture to the other.
-        flow_back: `(B, 2, H, W)`, from the other picture to this one.
+        flow: `(B, 2, H, W)`, from this frame to the other.
+        flow_back: `(B, 2, H, W)`, from the other frame to this one.
 
     Returns:
-        `(B, 1, H, W)`, 1 where the pixel is seen in both pictures and 0 elsewhere.
+        `(B, 1, H, W)`, 1 where the pixel is visible in both frames and 0 elsewhere.
 
     Raises:
-        ShapeError: the shapes do not fit.
+        ShapeError: the shapes do not match.
 
     Ruder et al. (2016), section 4.2; chapter 11.
     """
@@ -69,24 +69,24 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
 
 
 def temporal_loss(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
-    """How far a picture is from the one before it, carried along: mean of mask · (x − x′)².
+    """The squared distance of a frame from the warped previous one: mean of mask · (x − x′)².
 
     Args:
         image, expected: `(B, C, H, W)`; `expected` is the previous result, warped.
-        mask: `(B, 1, H, W)`, 1 where the comparison is meant and 0 elsewhere.
+        mask: `(B, 1, H, W)`, 1 where the frames are compared and 0 elsewhere.
 
     Returns:
-        A scalar, the mean over all pixels and channels, masked ones included.
+        A scalar, the mean over all pixels and channels, including those where the mask is 0.
 
     Raises:
-        ShapeError: the shapes do not fit.
+        ShapeError: the shapes do not match.
 
     Ruder et al. (2016), section 4.2; chapter 11.
     """
     if image.shape != expected.shape or mask.shape[-2:] != image.shape[-2:]:
         raise ShapeError(
             f"temporal_loss got {tuple(image.shape)}, {tuple(expected.shape)} and a mask of "
-            f"{tuple(mask.shape)}; expected two pictures of one shape and a mask of their size."
+            f"{tuple(mask.shape)}; expected two images of the same shape and a mask of their size."
         )
     return (mask * (image - expected).square()).mean()
 
@@ -94,38 +94,38 @@ def temporal_loss(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
 def steady(
     objective: Callable[[Tensor], Losses], expected: Tensor, mask: Tensor, weight: float
 ) -> Callable[[Tensor], Losses]:
-    """An objective that also wants the visible pixels to stay as they were.
+    """An objective that also keeps visible pixels similar to those of the previous frame.
 
     Args:
-        objective: what it adds to, such as a `StyleObjective`.
+        objective: the objective to extend, such as a `StyleObjective`.
         expected, mask: as for `temporal_loss`.
-        weight: of the temporal loss in the total.
+        weight: weight of the temporal loss in the total.
 
     Returns:
-        A function from a picture to `Losses`, for `optimize`.
+        A function from an image to `Losses`, for `optimize`.
     """
 
-    def with_memory(image: Tensor) -> Losses:
+    def with_temporal_loss(image: Tensor) -> Losses:
         losses = objective(image)
         return replace(losses, total=losses.total + weight * temporal_loss(image, expected, mask))
 
-    return with_memory
+    return with_temporal_loss
 
 
 def flicker(frames: Sequence[Tensor], flows: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
-    """What changes from frame to frame although it should only move.
+    """The flicker of a clip: changes from frame to frame that motion does not explain.
 
     Args:
-        frames: n pictures `(1, C, H, W)`.
-        flows: n − 1 flows `(1, 2, H, W)`, from each frame but the first to the one before it.
+        frames: n images `(1, C, H, W)`.
+        flows: n − 1 flows `(1, 2, H, W)`, from each frame but the first to the previous one.
         masks: n − 1 masks `(1, 1, H, W)`, as from `visible`.
 
     Returns:
-        `(n − 1,)`: for each pair, the mean squared difference between a frame and the warped frame
-        before it, over visible pixels.
+        `(n − 1,)`: for each pair, the mean squared difference between a frame and the warped
+        previous frame, over visible pixels.
 
     Raises:
-        ShapeError: not as many flows and masks as pairs of frames.
+        ShapeError: the number of flows or masks is not that of pairs of frames.
 
     Chapter 11.
     """
@@ -143,7 +143,7 @@ def _difference(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:
 
 
 def _places(flow: Tensor) -> Tensor:
-    """Where each pixel goes: (column, row), of the shape of the flow."""
+    """The place that each pixel moves to, as (column, row), in the shape of the flow."""
     height, width = flow.shape[-2:]
     rows = torch.arange(height, dtype=flow.dtype, device=flow.device)
     columns = torch.arange(width, dtype=flow.dtype, device=flow.device)
@@ -152,7 +152,7 @@ def _places(flow: Tensor) -> Tensor:
 
 
 def _inside(flow: Tensor) -> Tensor:
-    """`(B, 1, H, W)`: whether the place that the flow points to lies in the picture."""
+    """`(B, 1, H, W)`: whether the flow points to a place inside the frame."""
     height, width = flow.shape[-2:]
     places = _places(flow)
     column, row = places[:, :1], places[:, 1:]
@@ -164,5 +164,5 @@ def _check(function: str, image: Tensor, flow: Tensor) -> None:
     if flow.ndim != 4 or flow.shape[1] != 2 or image.shape[-2:] != flow.shape[-2:]:
         raise ShapeError(
             f"{function} got {tuple(image.shape)} and a flow of {tuple(flow.shape)}; expected "
-            "(B, C, H, W) and (B, 2, H, W), of one height and width."
+            "(B, C, H, W) and (B, 2, H, W), of the same height and width."
         )

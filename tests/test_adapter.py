@@ -163,12 +163,12 @@ def test_an_unknown_layer_is_refused_at_once(module, option):
         adapted(module, **{option: ["third"]})
 
 
-def test_a_module_that_cannot_be_followed_is_refused():
+def test_a_module_that_cannot_be_traced_is_refused():
     class Moody(nn.Module):
         def forward(self, x):
             return x if x.sum() > 0 else -x
 
-    with pytest.raises(NetworkError, match="Moody cannot be followed from layer to layer"):
+    with pytest.raises(NetworkError, match="Moody cannot be traced"):
         adapt_network(Moody(), content_layers=[], style_layers=[])
 
 

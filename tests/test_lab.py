@@ -87,7 +87,7 @@ WEIGHTINGS = {
 }
 
 
-def wished(weighting: dict) -> dict:
+def arguments(weighting: dict) -> dict:
     """A weighting as arguments of `StyleObjective`."""
     styles = {f"relu{block}_1": weight for block, weight in weighting["style"].items()}
     return {
@@ -132,14 +132,14 @@ def parity(graph, network, image, size, wish) -> dict[str, float]:
 @pytest.mark.parametrize("picture", [clear_noise, flat], ids=["random", "flat"])
 @pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_graph_agrees_with_autograd(weighting, picture, size, graph, network):
-    wish = wished(WEIGHTINGS[weighting])
+    wish = arguments(WEIGHTINGS[weighting])
     differences = parity(graph, network, picture(network, size), size, wish)
     assert {name: d for name, d in differences.items() if d > PARITY} == {}
 
 
 def test_content_start_has_no_content_loss(graph, network):
     image = clear_noise(network, (32, 48))
-    wish = dials(network, wished(WEIGHTINGS["as usual"]))
+    wish = dials(network, arguments(WEIGHTINGS["as usual"]))
     found = graph({"image": image, **wish, **graph.targets(image, image)})
     assert found["content_losses"].abs().max() < 1e-3  # sums of squares of rounding errors
     assert found["style_losses"].abs().max() < 1e-8
@@ -174,7 +174,7 @@ def forget_to_turn(model) -> None:
 @pytest.mark.parametrize("change", [lose_a_weight, forget_to_turn])
 def test_a_wrong_graph_is_caught(change, network):
     wrong = spoilt(change)
-    wish, size = wished(WEIGHTINGS["as usual"]), (32, 48)
+    wish, size = arguments(WEIGHTINGS["as usual"]), (32, 48)
     session = lab_graph.Session(wrong, network)
     differences = parity(session, network, clear_noise(network, size), size, wish)
     assert max(differences.values()) > 10 * PARITY
@@ -372,7 +372,7 @@ def test_loss_falls_by_half_and_the_curve_answers_to_the_dials(browser, tmp_path
         reader.reach(60)
         totals = reader.totals
         assert totals[59] < totals[0] / 2
-        reader.turn("ratio", reader.ask("Math.log10(lab.wish().beta)") + 1)
+        reader.turn("ratio", reader.ask("Math.log10(lab.resolved().beta)") + 1)
         reader.go_on()
         at = reader.ask("lab.past.marks[0].step")
         before, after = reader.ask(f"lab.past.points.slice({at - 1}, {at + 1})")
@@ -526,7 +526,7 @@ def test_one_step_in_the_browser_is_pytorchs(browser, tmp_path, network):
             picture_of(reader, f"lab.goal.{name}") for name in ("content", "style", "start")
         )
         moved, total = picture_of(reader, "lab.picture"), reader.totals[0]
-        wish = reader.ask("lab.wish()")
+        wish = reader.ask("lab.resolved()")
     noise = torch.rand(content.shape, generator=torch.Generator().manual_seed(5))
     # The worker writes on its own copy, so `start` is still the start, and torch's own noise.
     assert torch.equal(start, noise)
@@ -582,7 +582,7 @@ def test_every_control_has_a_name_and_the_curve_a_description(browser, tmp_path)
         assert inputs.evaluate_all(f"all => all.filter({nameless}).map(e => e.outerHTML)") == []
         reader.press("One step")
         reader.become("paused")
-        drawing = reader.figure.get_by_role("img", name=re.compile("% of the first"))
+        drawing = reader.figure.get_by_role("img", name=re.compile("% of its initial value"))
         assert drawing.count() == 1
         assert reader.figure.get_by_role("status").inner_text()
 

@@ -41,7 +41,7 @@ from nst_teach.interactive.embed import to_jpeg
 from nst_teach.interactive.engine import Mark, Point
 from nst_teach.interactive.frames import MOST_FRAMES, Frames
 from nst_teach.interactive.pictures import PictureView
-from nst_teach.interactive.settings import same_goal, same_wish, uploaded
+from nst_teach.interactive.settings import same_objective, same_settings, uploaded
 from nst_teach.interactive.words import FILE, control, control_names, message, words
 from nst_teach.results import Result
 
@@ -351,7 +351,7 @@ def test_pause_evaluates_no_more_and_resume_goes_on_as_if_nothing_had_been(make,
 
 
 @pytest.mark.parametrize("optimizer", ["adam", *LBFGS_FAMILY])
-def test_single_steps_walk_the_same_way_as_a_run(make, optimizer):
+def test_single_steps_give_the_same_images_as_a_run(make, optimizer):
     one, other = make(optimizer=optimizer, steps=4), make(optimizer=optimizer, steps=4)
     for step in range(1, 4):
         press(one.step_button)
@@ -429,9 +429,9 @@ def test_an_uploaded_picture_is_used(make):
 def test_an_upload_asks_for_one_change_only(make):
     one = make(content="coffee")
     asked = []
-    one.controls["content"].ask = lambda **wishes: asked.append(wishes)
+    one.controls["content"].ask = lambda **changes: asked.append(changes)
     one.controls["content"].take("mine.png", png())
-    assert [wish["content"].name for wish in asked] == ["mine.png"]
+    assert [change["content"].name for change in asked] == ["mine.png"]
 
 
 def test_files_are_read_in_the_form_of_ipywidgets_7_too():
@@ -782,7 +782,7 @@ def test_the_poster_is_small_and_shows_the_run(make):
     image = figure_of(one).find("img")
     assert image["alt"]
     caption = figure_of(one).find("figcaption").get_text()
-    assert "2 steps of Adam with the network petite at 96 pixels, from photograph" in caption
+    assert "2 steps of Adam with the network petite at 96 pixels. Start: photograph" in caption
 
 
 def test_a_run_that_the_lab_cannot_repeat_is_a_still(make, network):
@@ -805,7 +805,7 @@ def test_names_of_files_are_escaped(make):
 def test_a_texture_says_that_it_is_one(make):
     one = make(alpha=0.0, start="noise").run(2)
     assert figure_of(one)["data-alpha"] == "0"
-    assert "A texture after" in figure_of(one).get_text()
+    assert "A texture in the style of" in figure_of(one).get_text()
 
 
 def test_a_cell_in_a_real_kernel_offers_widgets_and_a_page():
@@ -853,9 +853,9 @@ def test_an_empty_run_has_axes_and_no_curve():
 # Settings
 
 
-def test_two_wishes_differ_only_in_what_matters(make):
+def test_two_settings_differ_only_in_what_matters(make):
     settings = make().settings
-    assert same_wish(settings, replace(settings, steps=99))
-    assert not same_wish(settings, replace(settings, seed=1))
-    assert same_goal(settings, replace(settings, optimizer="lbfgs", seed=4))
-    assert not same_goal(settings, replace(settings, beta=1.0))
+    assert same_settings(settings, replace(settings, steps=99))
+    assert not same_settings(settings, replace(settings, seed=1))
+    assert same_objective(settings, replace(settings, optimizer="lbfgs", seed=4))
+    assert not same_objective(settings, replace(settings, beta=1.0))

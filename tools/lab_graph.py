@@ -1,11 +1,11 @@
-"""The course's loss and its gradient as one ONNX graph, for places that have no PyTorch.
+"""The course's loss and its gradient as an ONNX graph, for use without PyTorch.
 
-Nothing of the maths is written here. `StyleObjective` is run once on the bundled network while
-PyTorch's tracer writes down every operation, those of the backward pass too; the list is saved as
-ONNX. The graph also returns features and Gram matrices, so that it makes its own targets.
+The mathematics is not repeated here. `StyleObjective` is run once on the bundled network while
+PyTorch's tracer records every operation, including those of the backward pass; the recording is
+saved as ONNX. The graph also returns features and Gram matrices, to compute its own targets.
 
-The comments say which operations are replaced, and why: each has the same value in a form that the
-browser's runtime knows or runs faster. Chapter 5 explains the objective.
+The comments explain which operations are replaced, and why: each replacement has the same value, in
+a form that the browser's runtime supports or runs faster. Chapter 5 explains the objective.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from nst_teach.losses import gram_matrix
 
 STRIDE = 16  # four poolings: sides must be multiples of it, or pooling drops rows
 TRACED_SIZE = (5 * STRIDE, 7 * STRIDE)
-"""Height and width while tracing: unequal, and no number of channels, so that the tracer cannot
-take one for the other."""
+"""Height and width while tracing: different from each other and from every number of channels, so
+that the tracer cannot confuse them."""
 
 DIALS = ("content_weights", "style_weights", "alpha", "beta", "total_variation")
 LOSSES = ("total", "content_losses", "style_losses", "variation", "gradient")
@@ -38,18 +38,18 @@ aten = torch.ops.aten
 
 
 def content_layers(network: FeatureNetwork) -> tuple[str, ...]:
-    """The layers that can hold the content: all that the course reads, in the network's order."""
-    read = {*network.content_layers, *network.style_layers}
-    return tuple(layer for layer in network.layers if layer in read)
+    """The layers available for the content: all that the course uses, in the network's order."""
+    used = {*network.content_layers, *network.style_layers}
+    return tuple(layer for layer in network.layers if layer in used)
 
 
 def input_names(network: FeatureNetwork) -> tuple[str, ...]:
-    """The graph's inputs: the picture, what the controls set, and the targets."""
+    """The inputs of the graph: the image, the values set by the controls, and the targets."""
     return ("image", *DIALS, *_per_layer(network, "content_target", "gram_target"))
 
 
 def output_names(network: FeatureNetwork) -> tuple[str, ...]:
-    """The graph's outputs: the losses with the gradient, and what targets are made of."""
+    """The outputs of the graph: the losses, the gradient, and the features and Gram matrices."""
     return (*LOSSES, *_per_layer(network, "features", "gram"))
 
 
@@ -58,11 +58,11 @@ def _per_layer(network: FeatureNetwork, content: str, style: str) -> tuple[str, 
     return (*contents, *(f"{style}_{layer}" for layer in network.style_layers))
 
 
-# The objective as a function of everything that can change
+# The objective as a function of all its inputs
 
 
 class Listener(nn.Module):
-    """A network that takes its weights from outside, and remembers the features it gave."""
+    """A network whose weights are given from outside, and that stores its last features."""
 
     def __init__(self, network: FeatureNetwork):
         super().__init__()
@@ -77,10 +77,10 @@ class Listener(nn.Module):
 
 
 class OpenObjective:
-    """`StyleObjective` with everything handed in: a pure function of tensors.
+    """`StyleObjective` as a pure function of tensors.
 
-    The network's weights come in half precision, as they are stored, and are widened inside: the
-    file is half as large and not a digit is lost.
+    The network's weights are inputs in half precision, as they are stored, and are converted inside
+    the graph: the file is half as large, without loss of accuracy.
     """
 
     def __init__(self, network: FeatureNetwork):
@@ -90,19 +90,24 @@ class OpenObjective:
         generator = torch.Generator().manual_seed(0)
         content, style, image = torch.rand((3, 1, 3, *TRACED_SIZE), generator=generator)
         self.objective = StyleObjective(
-            content, style, self.listener, content_layers=self.contents, style_layers=self.styles
+            content,
+            style,
+            self.listener,
+            content_layers=self.contents,
+            style_layers=self.styles,
+            beta=1.0,  # an input of the graph: any value will do here
         )
         self.image = image
 
     def example(self) -> tuple[Tensor, ...]:
-        """Inputs to trace with, in the order of `input_names`, and the weights after them."""
+        """Example inputs for tracing, in the order of `input_names`, followed by the weights."""
         goal = self.objective
         dials = [torch.rand(len(self.contents)), torch.rand(len(self.styles)), *torch.rand(3)]
         targets = [*goal.content_targets.values(), *goal.style_targets.values()]
         return self.image, *dials, *targets, *self.weights.values()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """All of `output_names`."""
+        """The outputs, in the order of `output_names`."""
         inputs, weights = inputs[: -len(self.weights)], inputs[-len(self.weights) :]
         widened = (weight.float() for weight in weights)
         self.listener.weights = dict(zip(self.weights, widened, strict=True))
@@ -111,8 +116,8 @@ class OpenObjective:
         )
         return total, *losses, gradient, *rest
 
-    def _loss(self, image: Tensor, *wishes: Tensor) -> tuple[Tensor, tuple]:
-        losses = self._set(*wishes)(image)
+    def _loss(self, image: Tensor, *inputs: Tensor) -> tuple[Tensor, tuple]:
+        losses = self._set(*inputs)(image)
         features = self.listener.features
         grams = [gram_matrix(features[layer]) for layer in self.styles]
         parts = [torch.stack([*part.values()]) for part in (losses.content, losses.style)]
@@ -128,7 +133,7 @@ class OpenObjective:
         total_variation: Tensor,
         *targets: Tensor,
     ) -> StyleObjective:
-        """The objective with tensors where the course has numbers."""
+        """The objective, with tensors in place of its numbers."""
         goal, count = copy.copy(self.objective), len(self.contents)
         goal.content_layers = dict(zip(self.contents, content_weights.unbind(), strict=True))
         goal.style_layers = dict(zip(self.styles, style_weights.unbind(), strict=True))
@@ -148,12 +153,12 @@ def _halved(name: str, weight: Tensor) -> Tensor:
     return half
 
 
-# Operations in another form
+# Replaced operations
 
 
 @torch.library.custom_op("nst_lab::double", mutates_args=())
 def double(x: Tensor) -> Tensor:
-    """Each pixel four times, `(B, N, h, w)` to `(B, N, 2h, 2w)`."""
+    """Repeat each pixel four times: `(B, N, h, w)` to `(B, N, 2h, 2w)`."""
     return x.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
 
@@ -164,7 +169,7 @@ def _(x: Tensor) -> Tensor:
 
 
 def double_in_onnx(x):
-    """`double` as the one operation that the runtime has for it."""
+    """`double` as a single operation of the runtime."""
     return ops.Resize(
         x,
         None,
@@ -176,12 +181,12 @@ def double_in_onnx(x):
 
 
 def convolution_backward(grad, x, weight, _biases, stride, padding, dilation, *_):
-    """Only the gradient of the input: a convolution with the turned kernel, its channels swapped.
+    """The gradient of the input: a convolution with the rotated kernel, its channels swapped.
 
-    ONNX has no name for the backward pass; its transposed convolution would do but is slower.
+    ONNX has no operation for the backward pass; its transposed convolution is slower.
     """
     if stride != [1, 1] or dilation != [1, 1] or padding != [1, 1] or weight.shape[-1] != 3:
-        return NotImplemented  # "same" convolutions only: there the two paddings are equal
+        return NotImplemented  # only for "same" convolutions, where both paddings are equal
     turned = weight.transpose(0, 1).flip(2, 3)
     back = aten.convolution(grad, turned, None, stride, padding, dilation, False, [0, 0], 1)
     return back, None, None
@@ -195,20 +200,22 @@ def average_pool_backward(grad, x, kernel, stride, *_):
 
 
 def power(x, exponent):
-    """Multiplications: the runtime's general power is slow, and x¹ turns up in the gradient."""
+    """Multiplications, because the runtime's power is slow; x¹ occurs in the gradient."""
     return x * x if exponent == 2 else x.clone() if exponent == 1 else NotImplemented
 
 
 def slice_backward(grad, sizes, dimension, start, _end, _step):
-    """Zeros around the gradient, in place of writing it into a tensor of zeros."""
+    """Pad the gradient with zeros, instead of writing it into a tensor of zeros."""
     dimension %= len(sizes)
     after = sizes[dimension] - start - grad.shape[dimension]
-    later = [0, 0] * (len(sizes) - 1 - dimension)  # pads are given from the last dimension on
+    later = [0, 0] * (
+        len(sizes) - 1 - dimension
+    )  # padding is given from the last dimension backwards
     return aten.constant_pad_nd(grad, [*later, start, after], 0.0)
 
 
 def replacements() -> dict[object, Callable]:
-    """What the tracer writes in place of operations that ONNX does not know, or has slow."""
+    """Replacements for operations that ONNX does not have, or that are slow there."""
     return {
         **torch._decomp.get_decompositions([aten.threshold_backward, aten.detach]),
         aten.convolution_backward.default: convolution_backward,
@@ -224,7 +231,7 @@ def replacements() -> dict[object, Callable]:
 def build(network: FeatureNetwork) -> onnx.ModelProto:
     """The graph for a network with average pooling.
 
-    With max pooling the gradient would jump where two pixels tie, and no two programs would agree.
+    With max pooling the gradient jumps where two pixels are equal, and programs would disagree.
     """
     if network.pooling != "average":
         raise SystemExit(f"{network.name} has {network.pooling} pooling; the lab needs 'average'.")
@@ -249,7 +256,7 @@ def trace(objective: Callable, example: tuple[Tensor, ...]) -> torch.fx.GraphMod
 def export(
     traced: torch.fx.GraphModule, example: tuple[Tensor, ...], network: FeatureNetwork
 ) -> onnx.ModelProto:
-    """The traced operations as ONNX, with names that say what they are."""
+    """The traced operations as ONNX, with descriptive names."""
     free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
     named = input_names(network)
     sized = [free if name.startswith(("image", "content_target")) else None for name in named]
@@ -268,7 +275,7 @@ def export(
 
 
 def tidy(model: onnx.ModelProto, weights: list[Tensor]) -> onnx.ModelProto:
-    """Put the weights into the file, and take out what speaks of the machine that made it."""
+    """Store the weights in the file, and remove all traces of the machine that made it."""
     inputs = list(model.graph.input)[-len(weights) :]
     for place, weight in zip(inputs, weights, strict=True):
         model.graph.input.remove(place)
@@ -285,7 +292,7 @@ def tidy(model: onnx.ModelProto, weights: list[Tensor]) -> onnx.ModelProto:
 
 
 class Session:
-    """The graph in onnxruntime, on this machine: the engine that the page has."""
+    """The graph in onnxruntime, the runtime that the page uses, on this machine."""
 
     def __init__(self, model: onnx.ModelProto | Path, network: FeatureNetwork):
         data = model.read_bytes() if isinstance(model, Path) else model.SerializeToString()
@@ -302,7 +309,7 @@ class Session:
         return {name: torch.as_tensor(value) for name, value in zip(names, values, strict=True)}
 
     def targets(self, content: Tensor, style: Tensor) -> dict[str, Tensor]:
-        """The inputs that say where to go, made by the graph itself out of two pictures."""
+        """The target inputs, computed by the graph itself from two images."""
         seen, style_seen = self(blank(self.network, content)), self(blank(self.network, style))
         contents = {
             f"content_target_{c}": seen[f"features_{c}"] for c in content_layers(self.network)
@@ -312,7 +319,7 @@ class Session:
 
 
 def blank(network: FeatureNetwork, image: Tensor) -> dict[str, Tensor]:
-    """Inputs that ask for nothing: all weights and targets zero."""
+    """Inputs whose weights and targets are all zero."""
     contents, styles = content_layers(network), network.style_layers
     features = network(image, (*contents, *styles))
     counts = {"content_weights": (len(contents),), "style_weights": (len(styles),)}

@@ -1,10 +1,10 @@
 """The studio: watch a transfer while it runs, and steer it.
 
-From the inside out: `words` (labels and ranges), `settings`, `engine` (the run, without widgets),
-`frames`, `curves`, `code`, `embed` (the studio as a piece of a page), `pictures`, `controls` and
-`view` (the widgets). Chapter 7 shows it at work.
+Modules, in order of their dependencies: `words` (labels and ranges), `settings`, `engine` (the run,
+without widgets), `frames`, `curves`, `code`, `embed` (the studio in a static page), `pictures`,
+`controls` and `view` (the widgets). Chapter 7 shows the studio at work.
 
-The package is not called after its function: `nst_teach.studio` is what a reader calls.
+The package is not named `studio`, because `nst_teach.studio` is the public function.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nst_teach.interactive.view import Studio
 
 STEPS = control("steps")["default"]
-SIZE = control("size")["default"]  # small enough to be watched: several steps a second anywhere
+SIZE = control("size")["default"]  # small enough for several steps per second on any machine
 
 
 def studio(
@@ -49,26 +49,25 @@ def studio(
     network: FeatureNetwork | str | None = None,
     device: torch.device | str | None = None,
 ) -> Studio:
-    """A transfer that you watch and steer in a notebook; a second studio stops the first.
+    """Watch and steer a transfer in a notebook; starting a second studio stops the first.
 
     Args:
-        content, style: anything that `load_image` takes.
-        controls: the controls to show, out of those that `nst_teach.interactive.control_names()`
-            lists; `None` shows all of them, and the tools to compare, save and copy.
+        content, style: anything that `load_image` accepts.
+        controls: the controls to show, from `nst_teach.interactive.control_names()`; `None` shows
+            all of them, and the tools to compare, save and copy.
         content_layers, style_layers, alpha, beta, total_variation, start, optimizer, learning_rate,
-            steps, size, style_size, seed: as for `transfer`, but smaller and quicker: Adam at a
-            learning rate of 0.05. `alpha=0` asks for a texture.
-        network, device: as for `transfer`. A network of yours stays where it is; on another device
-            a copy of it is used.
+            steps, size, style_size, seed: as for `transfer`, but with defaults for a fast run: a
+            small size, and Adam at a learning rate of 0.05. `alpha=0` grows a texture.
+        network, device: as for `transfer`. For any other device, a copy of the network is used.
 
     Returns:
-        A `Studio`. As the last line of a cell it shows its widgets; `studio(…).run(40)` takes 40
-        steps first. In a page without a kernel the cell shows the picture that it has reached, from
-        which the page's lab starts.
+        A `Studio`. As the last expression of a cell it shows its widgets; `studio(…).run(40)` takes
+        40 steps first. In a page without a kernel the cell shows its last image, as the starting
+        point of the page's lab.
 
     Raises:
-        ImportError: ipywidgets is missing.
-        ImageError, NetworkError, ValueError: input that cannot be used.
+        ImportError: ipywidgets is not installed.
+        ImageError, NetworkError, ValueError: unusable input.
 
     Chapter 7.
     """
@@ -109,8 +108,8 @@ def _network(
     return given if device in (None, here, str(here)) else copy.deepcopy(given).to(device)
 
 
-def _layers(given: Layers | None, usual: Layers, *, share: bool) -> dict[str, float]:
-    return layer_weights(usual if given is None else given, share=share)
+def _layers(given: Layers | None, default: Layers, *, share: bool) -> dict[str, float]:
+    return layer_weights(default if given is None else given, share=share)
 
 
 def _names(controls: str | Iterable[str]) -> tuple[str, ...]:

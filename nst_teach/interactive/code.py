@@ -1,4 +1,4 @@
-"""The call of `transfer` that does what the studio is set to do."""
+"""The call of `transfer` that corresponds to the settings of the studio."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def transfer_call(
     network: FeatureNetwork,
     marks: Sequence[Mark] = (),
 ) -> str:
-    """A few lines of Python that you can paste into a cell.
+    """A few lines of Python to paste into a cell.
 
     Args:
-        settings: what the run was asked for.
-        beta: the weight of the style in use.
-        steps: how many steps the run took, or is to take.
-        network: its network.
-        marks: what was moved on the way; one call cannot repeat that, so a comment says it.
+        settings: the settings of the run.
+        beta: the current weight of the style.
+        steps: the number of steps taken, or to be taken.
+        network: the network of the run.
+        marks: changes made during the run; a single call cannot repeat them, so they become a
+            comment.
     """
     arguments = {
         "network": None if network.name == DEFAULT_NETWORK else _text(network.name),
@@ -47,7 +48,7 @@ def transfer_call(
         [
             "from nst_teach import transfer",
             "",
-            *_story(marks),
+            *_comment(marks),
             "result = transfer(",
             f"    {settings.content.code},",
             f"    {settings.style.code},",
@@ -64,7 +65,7 @@ def _text(value: str) -> str:
 
 
 def _layers(layers: Mapping[str, float]) -> str:
-    """A mapping as Python writes it, one layer to a line."""
+    """A Python dictionary, one layer per line."""
     rows = [f"        {_text(name)}: {weight!r}," for name, weight in layers.items() if weight]
     return "\n".join(["{", *rows, "    }"]) if rows else "{}"
 
@@ -73,8 +74,11 @@ def _start(start: str | Picture) -> str:
     return start.code if isinstance(start, Picture) else _text(start)
 
 
-def _story(marks: Sequence[Mark]) -> list[str]:
+def _comment(marks: Sequence[Mark]) -> list[str]:
     if not marks:
         return []
     moves = [f"#   step {mark.step}: {mark.text}" for mark in marks]
-    return ["# All in one go, as set at the end. The studio's run was steered on its way:", *moves]
+    return [
+        "# The final settings from the start. During the studio's run, these were changed:",
+        *moves,
+    ]

@@ -1,7 +1,7 @@
-"""The studio's controls: each turns a widget's value into a change of the settings.
+"""The studio's controls: each converts the value of a widget into a change of the settings.
 
-A control knows how to show a setting and how to ask for another; what a run does with it is the
-engine's affair. Words, ranges and options come from `studio_controls.json`.
+A control displays a setting and requests changes; the engine applies them to the run. Words, ranges
+and options come from `studio_controls.json`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ Ask = Callable[..., None]
 """Called with the settings to change, by name."""
 
 WIDE = widgets.Layout(width="auto")
-THUMBNAIL = 160  # pixels: twice what is shown, for dense screens
+THUMBNAIL = 160  # pixels; twice the displayed size, for high-resolution screens
 THUMBNAIL_QUALITY = 85  # JPEG's
 
 
 class Control:
-    """A label, its help and a widget; `show` follows the settings without asking for anything."""
+    """A label, a widget and a line of help."""
 
     name: str
 
@@ -47,41 +47,41 @@ class Control:
         raise NotImplementedError
 
     def set(self, settings: Settings) -> None:
-        """Put the widgets where the settings are."""
+        """Set the widgets to the values of the settings."""
         raise NotImplementedError
 
     def show(self, settings: Settings) -> None:
-        """`set`, without taking it for a wish of the reader's."""
+        """`set`, without treating it as a change made by the user."""
         self._quiet = True
         try:
             self.set(settings)
         finally:
             self._quiet = False
 
-    def on_move(self, widget: widgets.Widget, wish: Callable[[Any], dict[str, Any]]) -> None:
-        """Ask for `wish(value)` whenever the reader moves the widget."""
+    def on_move(self, widget: widgets.Widget, change: Callable[[Any], dict[str, Any]]) -> None:
+        """Request `change(value)` whenever the user moves the widget."""
 
-        def moved(change: dict[str, Any]) -> None:
+        def moved(event: dict[str, Any]) -> None:
             if not self._quiet:
-                self.ask(**wish(change["new"]))
+                self.ask(**change(event["new"]))
 
         widget.observe(moved, "value")
 
     def slider(self, value: float, **options: Any) -> widgets.FloatSlider:
-        """A slider over the control's range, which a value from code may widen."""
+        """A slider over the control's range, extended if necessary to include `value`."""
         low, high = self.words["min"], self.words["max"]
         return widgets.FloatSlider(
             value=value,
             min=min(low, value),
             max=max(high, value),
             step=self.words["step"],
-            continuous_update=False,  # a wish for each pixel of the way would crowd the curve
+            continuous_update=False,  # otherwise each pixel of the movement would be a change
             layout=WIDE,
             **options,
         )
 
     def choice(self, options: list[tuple[str, Any]], value: Any) -> widgets.Dropdown:
-        """A list of `(label, value)` to choose from; a value from code is added to it."""
+        """A list of `(label, value)` to choose from, to which `value` is added if it is missing."""
         if value not in [option for _, option in options]:
             options = [*options, (_label(value), value)]
         return widgets.Dropdown(options=options, value=value, layout=WIDE)
@@ -94,7 +94,7 @@ def _label(value: Any) -> str:
 
 
 class PictureControl(Control):
-    """A list of samples, a small picture of the chosen one, and a place for the reader's own."""
+    """A list of samples, a thumbnail of the selected one, and an upload for the user's own."""
 
     def make(self, settings: Settings) -> list[widgets.Widget]:
         kinds = self.words["samples"]
@@ -136,7 +136,7 @@ class PictureControl(Control):
             self.take(name, data)
 
     def take(self, name: str, data: bytes) -> None:
-        """Use the reader's own picture, or say why not."""
+        """Use an uploaded picture, or explain why that is impossible."""
         try:
             mine = uploaded(name, data)
         except ImageError as error:
@@ -145,7 +145,7 @@ class PictureControl(Control):
             return
         self.problem.value = ""
         self.pictures.append(mine)
-        self._quiet = True  # a list that gets new options turns to its first one by itself
+        self._quiet = True  # new options make the list select its first one
         self.list.options = [(picture.title, picture) for picture in self.pictures]
         self._quiet = False
         self.list.value = mine
@@ -154,26 +154,26 @@ class PictureControl(Control):
 def _files(
     value: Mapping[str, Mapping[str, Any]] | Sequence[Mapping[str, Any]],
 ) -> list[tuple[str, bytes]]:
-    """Names and bytes of uploaded files, in the form of ipywidgets 8 or of 7 (as on Colab)."""
+    """Names and bytes of uploaded files, from ipywidgets 8 or 7 (as on Colab)."""
     if isinstance(value, Mapping):
         return [(name, file["content"]) for name, file in value.items()]
     return [(file["name"], bytes(file["content"])) for file in value]
 
 
 class ContentPicture(PictureControl):
-    """Whose forms."""
+    """The photograph."""
 
     name = "content"
 
 
 class StylePicture(PictureControl):
-    """Whose textures."""
+    """The style picture."""
 
     name = "style"
 
 
 class Ratio(Control):
-    """β, as the logarithm of what it is to α."""
+    """log₁₀ β/α."""
 
     name = "ratio"
 
@@ -186,7 +186,7 @@ class Ratio(Control):
         self.widget.value = self._log(settings)
 
     def _log(self, settings: Settings) -> float:
-        """The slider's place; a β that was left open is the one that the network's size gives."""
+        """The value of the slider; for `beta=None`, that of the default β."""
         self.alpha = settings.alpha
         beta = settings.beta
         if beta is None:
@@ -195,7 +195,7 @@ class Ratio(Control):
 
 
 class ContentLayer(Control):
-    """One of the network's layers after a ReLU."""
+    """A choice among the network's layers after a ReLU."""
 
     name = "content_layer"
 
@@ -228,7 +228,7 @@ class StyleLayers(Control):
         return list(self.sliders.values())
 
     def weights(self) -> dict[str, float]:
-        """What the sliders say."""
+        """The values of the sliders."""
         return {layer: slider.value for layer, slider in self.sliders.items()}
 
     def set(self, settings: Settings) -> None:
@@ -237,16 +237,16 @@ class StyleLayers(Control):
 
 
 class Choice(Control):
-    """A list whose options stand in the file of words."""
+    """A list whose options are defined in `studio_controls.json`."""
 
     def make(self, settings: Settings) -> list[widgets.Widget]:
         options = [(option["label"], option["value"]) for option in self.words["options"]]
         self.widget = self.choice(options, getattr(settings, self.name))
-        self.on_move(self.widget, self.wish)
+        self.on_move(self.widget, self.change)
         return [self.widget]
 
-    def wish(self, value: Any) -> dict[str, Any]:
-        """What choosing `value` asks for."""
+    def change(self, value: Any) -> dict[str, Any]:
+        """The change of the settings when `value` is selected."""
         return {self.name: value}
 
     def set(self, settings: Settings) -> None:
@@ -254,29 +254,29 @@ class Choice(Control):
 
 
 class Start(Choice):
-    """Where a run begins."""
+    """The initial image."""
 
     name = "start"
 
 
 class Size(Choice):
-    """How many pixels."""
+    """The longer side in pixels."""
 
     name = "size"
 
 
 class Optimizer(Choice):
-    """Who walks; each brings its own learning rate along."""
+    """The optimiser, which determines the default learning rate."""
 
     name = "optimizer"
 
-    def wish(self, value: Any) -> dict[str, Any]:
-        """Another optimiser, at its own learning rate."""
+    def change(self, value: Any) -> dict[str, Any]:
+        """Another optimiser, with its own default learning rate."""
         return {self.name: value, "learning_rate": None}
 
 
 class LearningRate(Control):
-    """Adam's; the others find their own."""
+    """The learning rate of Adam; the other optimisers use their defaults."""
 
     name = "learning_rate"
 
@@ -294,7 +294,7 @@ class LearningRate(Control):
 
 
 class Steps(Control):
-    """How long."""
+    """The number of steps."""
 
     name = "steps"
 

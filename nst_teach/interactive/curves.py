@@ -1,6 +1,6 @@
-"""The loss curves as a drawing of our own: SVG text, quick to make, sharp at any size.
+"""The loss curves as SVG text: quick to draw, and sharp at any size.
 
-Lines and labels take the colour of the text around them, so they suit a light and a dark page.
+Lines and labels have the colour of the surrounding text, so they suit a light and a dark page.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from nst_teach.interactive.words import words
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 34, 10, 48, 32
-MOST_POINTS = 240  # of a curve: more than half a point to a pixel cannot be told apart
-TRAVELLING_POINTS = 40  # of a curve inside a page; up to twice as many are kept
-MARK_ROWS, ROW_HEIGHT = 2, 14  # labels of neighbouring marks stand on different rows
-FEWEST_STEPS = 10  # the axis begins no shorter, so that the first steps do not jump about
-DECADES_SHOWN = 7  # what is further below the top says nothing any more
+MOST_POINTS = 240  # per curve; about one point for every two pixels is enough
+EMBEDDED_POINTS = 40  # per curve in a page; up to twice as many are kept
+MARK_ROWS, ROW_HEIGHT = 2, 14  # labels of neighbouring marks are on different rows
+FEWEST_STEPS = 10  # minimum length of the axis, so that it does not rescale at every early step
+DECADES_SHOWN = 7  # below the maximum; smaller values are not informative
 MOST_TICKS = 6
-TOLERANCE = 1e-9  # a whole power of ten is one in spite of rounding
-MEAN_CHARACTER = 5.6  # width of a character of a mark, in the drawing's units
+TOLERANCE = 1e-9  # tolerance for recognising a power of ten
+MEAN_CHARACTER = 5.6  # mean width of a character of a label, in the units of the drawing
 
 
 def svg(
@@ -36,10 +36,10 @@ def svg(
     """Total and parts over the steps, on a logarithmic scale.
 
     Args:
-        points: the run's.
-        marks: moments at which something was moved.
-        kept: another run's points; its total and parts are drawn dashed, on the same axes.
-        cursor: a step to point at.
+        points: of the run.
+        marks: changes made during the run.
+        kept: points of another run, drawn dashed on the same axes.
+        cursor: a step to mark with a vertical line.
     """
     frame = Frame.around([*points, *kept])
     shapes = [_grid(frame), _marks(frame, marks)]
@@ -57,14 +57,15 @@ def svg(
 
 
 def as_json(points: Sequence[Point], marks: Sequence[Mark] = ()) -> str:
-    """What the page's lab needs to draw the same curves: some kilobytes, nothing of an empty run.
+    """The data from which the page's lab draws the same curves: a few kilobytes.
 
     An object with `steps`, `total` and `parts` by name, each a list over the steps, and `marks`,
-    pairs of step and text. A part that was off at a step, or is no number, is null.
+    pairs of step and text. A part that is not in use at a step, or not finite, is null. A run
+    without points gives an empty text.
     """
     if not points:
         return ""
-    kept = _thinned(points, TRAVELLING_POINTS)
+    kept = _thinned(points, EMBEDDED_POINTS)
     names = dict.fromkeys(name for point in kept for name in point.parts)
     data = {
         "steps": [point.step for point in kept],
@@ -83,7 +84,7 @@ def _short(value: float | None) -> float | None:
 
 
 def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
-    """What the colours mean, as a row of HTML that breaks where it has to."""
+    """The legend, as a row of HTML that wraps where necessary."""
     entries = [
         f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
         for label, colour in _colours(_names(points)).items()
@@ -95,14 +96,14 @@ def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
 
 
 class Frame:
-    """Where steps and losses lie on the paper."""
+    """The mapping from steps and losses to places in the drawing."""
 
     def __init__(self, steps: int, low: int, high: int):
         self.steps, self.low, self.high = max(steps, FEWEST_STEPS), low, high
 
     @classmethod
     def around(cls, points: Iterable[Point]) -> Frame:
-        """The frame that shows all points; losses from whole decade to whole decade."""
+        """The frame that contains all points, with losses rounded to whole decades."""
         points = list(points)
         values = [v for p in points for v in (p.total, *p.parts.values()) if v > 0] or [1.0]
         high = math.ceil(math.log10(max(values)) - TOLERANCE)
@@ -111,11 +112,11 @@ class Frame:
         return cls(max((p.step for p in points), default=0), low, high)
 
     def x(self, step: float) -> float:
-        """From the left edge."""
+        """The distance from the left edge."""
         return LEFT + (WIDTH - LEFT - RIGHT) * step / self.steps
 
     def y(self, value: float) -> float:
-        """From the upper edge; what is too small for the scale lies on its floor."""
+        """The distance from the upper edge; values below the scale lie on its lower edge."""
         share = (math.log10(value) - self.low) / (self.high - self.low)
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - max(share, 0.0))
 
@@ -125,7 +126,7 @@ def _names(points: Sequence[Point]) -> list[str]:
 
 
 def _colours(names: Iterable[str]) -> dict[str, str]:
-    """A colour for each curve: the total's that of the text, the styles' shallow to deep."""
+    """The colour of each curve: the text colour for the total, a sequence for the style layers."""
     colours: dict[str, Any] = words()["curves"]["colours"]
     styles = sorted(name for name in names if name.startswith("style"))
     chosen = {"total": "currentColor"}
@@ -140,7 +141,7 @@ def _colours(names: Iterable[str]) -> dict[str, str]:
 
 
 def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
-    """A line for each part, and the total on top of them."""
+    """A line for each part, with the total on top."""
     lines: list[str] = []
     for name, colour in reversed(_colours(_names(points)).items()):
         path = _path(frame, points, name)
@@ -154,7 +155,7 @@ def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
 
 
 def _path(frame: Frame, points: Sequence[Point], name: str) -> str:
-    """The corners of a curve; it breaks where the part is 0 or not asked for."""
+    """The path of a curve, interrupted where the part is 0 or not in use."""
     commands: list[str] = []
     pen_is_down = False
     for point in _thinned(points):
@@ -167,7 +168,7 @@ def _path(frame: Frame, points: Sequence[Point], name: str) -> str:
 
 
 def _thinned(points: Sequence[Point], most: int = MOST_POINTS) -> list[Point]:
-    """Evenly fewer points, but each change of goal from its last point to its first."""
+    """An even selection of points that keeps both points of each change of the loss."""
     stride = max(1, len(points) // most)
     last = len(points) - 1
     return [
@@ -206,7 +207,7 @@ def _ten(power: int) -> str:
 
 
 def _ticks(steps: int) -> range:
-    """Whole steps at round distances, at most `MOST_TICKS` of them."""
+    """Round step numbers for the axis, about `MOST_TICKS` of them."""
     rough = steps / MOST_TICKS
     power = 10 ** math.floor(math.log10(max(rough, 1)))
     stride = next(n * power for n in (1, 2, 5, 10) if n * power >= rough)
@@ -218,7 +219,7 @@ def _vertical(x: float, look: str) -> str:
 
 
 def _marks(frame: Frame, marks: Sequence[Mark]) -> str:
-    """A dotted line at each mark, with its words above it."""
+    """A dotted line at each mark, with its text above."""
     shapes: list[str] = []
     for index, (step, text) in enumerate(_by_step(marks).items()):
         x, y = frame.x(step), TOP - 5 - ROW_HEIGHT * (index % MARK_ROWS)
@@ -229,7 +230,7 @@ def _marks(frame: Frame, marks: Sequence[Mark]) -> str:
 
 
 def _by_step(marks: Sequence[Mark]) -> dict[int, str]:
-    """What was moved at one step stands in one label."""
+    """The texts of the marks, joined into one label per step."""
     texts: dict[int, str] = {}
     for mark in marks:
         texts[mark.step] = f"{texts[mark.step]}, {mark.text}" if mark.step in texts else mark.text

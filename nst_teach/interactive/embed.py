@@ -1,4 +1,4 @@
-"""The studio as a piece of a page: a finished picture, and all that the page's lab has to know."""
+"""The studio in a static page: a finished image, and the settings for the page's lab."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nst_teach.interactive.settings import Picture, Settings, option_label
 from nst_teach.interactive.words import message
 from nst_teach.networks import DEFAULT_NETWORK, FeatureNetwork
 
-SHARP = 95  # JPEG's quality where a picture is looked at closely
-POSTER_BYTES = 15_000  # a page with three posters stays light
-QUALITIES = (88, 80, 70, 60, 50, 40, 30)  # JPEG's, from best to the least that is still pleasant
+SHARP = 95  # JPEG quality for images shown at full size
+POSTER_BYTES = 15_000  # so that a page with three posters remains small
+QUALITIES = (88, 80, 70, 60, 50, 40, 30)  # JPEG qualities to try, from best to the worst acceptable
 
 
 def figure(
@@ -29,44 +29,46 @@ def figure(
     controls: Iterable[str],
     curve: str = "",
 ) -> str:
-    """The `<figure>` that stands for a studio where there is no kernel.
+    """The `<figure>` that represents a studio in a page without a kernel.
 
     Args:
-        settings: what the run was asked for.
-        image: the picture that the run has reached, `(1, 3, H, W)`.
-        steps: how many steps it took.
-        beta: the weight of the style that was in use.
-        network: its network.
-        controls: which controls the lab shows.
-        curve: the run's curves as `curves.as_json` writes them, which the lab shows until it runs.
+        settings: the settings of the run.
+        image: the last image of the run, `(1, 3, H, W)`.
+        steps: the number of steps taken.
+        beta: the weight of the style.
+        network: the network of the run.
+        controls: the controls that the lab shows.
+        curve: the curves of the run, from `curves.as_json`; shown until the lab is started.
 
-    The page's lab starts on figures of class `nst-lab`. It has the samples and the bundled network;
-    a run with other ones is shown as a still picture.
+    The page's lab is attached to figures of class `nst-lab`. It has only the samples and the
+    bundled network; a run with any other picture or network becomes a still image.
     """
-    alive = in_reach(settings, network)
-    data = attributes(settings, beta, controls) if alive else {}
-    if alive and curve:
+    live = is_supported(settings, network)
+    data = attributes(settings, beta, controls) if live else {}
+    if live and curve:
         data["curve"] = curve
     described = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
-    hint = f' <span class="nst-lab-hint">{escape(message("poster_hint"))}</span>' if alive else ""
+    hint = f' <span class="nst-lab-hint">{escape(message("poster_hint"))}</span>' if live else ""
     return (
-        f'<figure class="{"nst-lab" if alive else "nst-lab-still"}" {described}>\n'
+        f'<figure class="{"nst-lab" if live else "nst-lab-still"}" {described}>\n'
         f'<img class="nst-lab-poster" src="{poster(image)}" alt="{escape(alt_text(settings))}">\n'
         f"<figcaption>{escape(caption(settings, steps, network))}{hint}</figcaption>\n"
         "</figure>"
     )
 
 
-def in_reach(settings: Settings, network: FeatureNetwork) -> bool:
-    """Whether the page's lab has what the run needs."""
+def is_supported(settings: Settings, network: FeatureNetwork) -> bool:
+    """Whether the page's lab supports the pictures, the network and the settings of the run."""
     samples = settings.content.is_sample and settings.style.is_sample
     plain = isinstance(settings.start, str) and isinstance(settings.size, int)
-    usual = not settings.total_variation and settings.style_size is None  # it has no such settings
+    usual = (
+        not settings.total_variation and settings.style_size is None
+    )  # the lab has no such settings
     return samples and plain and usual and network.name == DEFAULT_NETWORK
 
 
 def attributes(settings: Settings, beta: float, controls: Iterable[str]) -> dict[str, str]:
-    """The lab's settings by the names of its `data-` attributes."""
+    """The settings of the lab, by the names of its `data-` attributes."""
     return {
         "content": settings.content.name,
         "style": settings.style.name,
@@ -89,17 +91,18 @@ def _weights(layers: Mapping[str, float]) -> str:
 
 
 def poster(image: Tensor) -> str:
-    """The picture as the address of an inline JPEG of at most `POSTER_BYTES`."""
+    """The image as a data URL, a JPEG of at most `POSTER_BYTES`."""
     jpegs = (to_jpeg(image, quality, colour="4:2:0") for quality in QUALITIES)
     small = next((data for data in jpegs if len(data) <= POSTER_BYTES), None)
     return "data:image/jpeg;base64," + base64.b64encode(small or _shrunk(image)).decode("ascii")
 
 
 def to_jpeg(image: Tensor, quality: int = SHARP, *, colour: str = "4:4:4") -> bytes:
-    """A picture `(1, 3, H, W)` as the bytes of a JPEG file.
+    """An image `(1, 3, H, W)` as the bytes of a JPEG file.
 
-    `colour="4:2:0"` halves the file and blurs the colours: four pixels share one. In a run's rough
-    pictures that is plain to see: 16 of 255 levels on average, 25 steps into chapter 7's first run.
+    `colour="4:2:0"` stores one colour for four pixels, which halves the file but blurs the colours.
+    In the grainy images of a run this is visible: 16 of 255 levels on average after 25 steps of the
+    first run in chapter 7.
     """
     file = io.BytesIO()
     to_pil(image).save(file, "JPEG", quality=quality, subsampling=colour)
@@ -107,7 +110,7 @@ def to_jpeg(image: Tensor, quality: int = SHARP, *, colour: str = "4:4:4") -> by
 
 
 def _shrunk(image: Tensor) -> bytes:
-    """The poster of a picture that is large and busy: half its size, as often as it takes."""
+    """The JPEG of a large, detailed image: its size is halved until the file is small enough."""
     picture = to_pil(image)
     while True:
         picture = picture.reduce(2)
@@ -118,7 +121,7 @@ def _shrunk(image: Tensor) -> bytes:
 
 
 def caption(settings: Settings, steps: int, network: FeatureNetwork) -> str:
-    """Which run made the picture, from its own data."""
+    """A description of the run that made the image."""
     return message(
         "poster" if settings.alpha else "poster_texture",
         content=settings.content.title,
@@ -132,7 +135,7 @@ def caption(settings: Settings, steps: int, network: FeatureNetwork) -> str:
 
 
 def alt_text(settings: Settings) -> str:
-    """What the picture shows, for those who cannot see it."""
+    """The alternative text of the image."""
     return message(
         "poster_alt" if settings.alpha else "poster_alt_texture",
         content=settings.content.title,
@@ -142,5 +145,5 @@ def alt_text(settings: Settings) -> str:
 
 
 def start_label(start: str | Picture) -> str:
-    """What the controls call this start."""
+    """The name of this start in the controls."""
     return start.title if isinstance(start, Picture) else option_label("start", start)

@@ -1,8 +1,9 @@
-"""The studio's run, without widgets: `optimize` in a thread of its own, steered between two steps.
+"""The studio's run, without widgets: `optimize` in its own thread, steered between two steps.
 
-A run is made of legs. Each leg is one call of `optimize`, which goes on from the picture where the
-last leg ended. A moved control ends the leg; the next one begins with the new settings. So nothing
-here knows how a picture is optimised, and nothing changes in the middle of a step.
+A run consists of segments. Each segment is one call of `optimize`, which continues from the last
+image of the previous one. When a control is moved, the segment ends and the next one begins with
+the new settings. The engine therefore does not depend on the optimiser, and no setting changes in
+the middle of a step.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from nst_teach.interactive.frames import Frames
 from nst_teach.interactive.settings import (
     Settings,
     changes,
-    same_goal,
+    same_objective,
+    same_settings,
     same_start,
-    same_wish,
 )
 from nst_teach.interactive.words import message
 from nst_teach.networks import FeatureNetwork
@@ -36,17 +37,17 @@ from nst_teach.results import Result
 from nst_teach.run import optimize
 from nst_teach.starts import make_start
 
-OPEN_END = 10**9  # steps asked of `optimize`: the run itself says when a leg is over
-# Their first evaluation in a step is a guess, not yet a step.
+OPEN_END = 10**9  # steps requested from `optimize`; the callback ends the segment
+# Optimisers whose first evaluation in a step is a trial of the line search.
 SEARCHING = ("lbfgs", "lbfgs-unbounded", "scipy")
-PACE_WINDOW = 20  # steps over which the pace is taken
+PACE_WINDOW = 20  # steps over which the pace is averaged
 
 
 @dataclass(frozen=True)
 class Point:
-    """One place on the curves: the total and its parts, weighted as they enter it.
+    """One point of the curves: the total loss and its weighted parts.
 
-    `goal` counts the changes of the loss: only points of one goal can be compared.
+    `goal` counts the changes of the objective: only points of the same goal can be compared.
     """
 
     step: int
@@ -57,7 +58,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Mark:
-    """The moment at which something was moved."""
+    """A change of a setting during the run, for the curves."""
 
     step: int
     text: str
@@ -67,15 +68,15 @@ class Engine:
     """A run that can be watched and steered from another thread.
 
     Attributes:
-        settings: what is wished for; `change` sets it.
+        settings: the requested settings, to be set with `change`.
         state: "ready", "running", "paused", "finished" or "failed".
-        picture: that of the last finished step, `(1, 3, H, W)`, RGB in [0, 1].
-        step: finished steps.
-        objective: the loss in use.
-        points, marks, frames, history: what happened so far.
-        note: a sentence for the reader; after a failure, its reason.
-        error: the exception behind a failure, if there was one.
-        listen: called after each step and each change of state, in the thread that works.
+        picture: the image after the last completed step, `(1, 3, H, W)`, RGB in [0, 1].
+        step: the number of completed steps.
+        objective: the current objective.
+        points, marks, frames, history: the run so far.
+        note: a message for the user; after a failure, its reason.
+        error: the exception that caused a failure, if any.
+        listen: called after each step and each change of state, in the thread of the run.
     """
 
     note: str
@@ -92,35 +93,35 @@ class Engine:
         self._begin(settings)
         _engines.add(self)
 
-    # What others may ask for
+    # Public interface
 
     def start(self, halt_after: int | None = None) -> None:
-        """Begin, or go on; returns at once. `halt_after` pauses again after so many steps."""
+        """Start or resume, and return at once; pause again after `halt_after` steps."""
         take_over(self)
         with self._lock:
-            self._set_out(halt_after)
+            self._prepare(halt_after)
             if not self._working:
                 self._working = True
                 self._thread = threading.Thread(target=self._work, name="nst-studio", daemon=True)
                 self._thread.start()
 
     def run(self, steps: int | None = None) -> None:
-        """Begin, or go on; returns after so many steps (`None`: at the end of the run)."""
+        """Start or resume, and return after so many steps (`None`: at the end of the run)."""
         self.stop()
         take_over(self)
-        self._set_out(None)
+        self._prepare(None)
         if steps is not None:
             self._base, self._length = self.step, steps
         self._working = True
         self._work()
 
     def pause(self) -> None:
-        """Halt after the step in hand."""
+        """Pause after the current step."""
         with self._lock:
             self._halt_at = self.step
 
     def stop(self, note: str = "") -> None:
-        """End the thread, and return when it has ended; the run can go on later."""
+        """End the thread, and return when it has ended; the run can be resumed later."""
         with self._lock:
             self._leaving = True
             self._lock.notify_all()
@@ -129,13 +130,13 @@ class Engine:
         self.note = note or self.note
 
     def reset(self) -> None:
-        """Back to the start, with the settings as they are."""
+        """Return to the initial image, with the current settings."""
         self.stop()
         self._begin(self.settings)
         self.listen()
 
     def change(self, **settings: Any) -> None:
-        """Wish for other settings; they hold from the next step."""
+        """Request other settings, which take effect at the next step."""
         self.settings = replace(self.settings, **settings)
         if not self.points and not self.busy:
             self._begin(self.settings)
@@ -149,17 +150,17 @@ class Engine:
 
     @property
     def busy(self) -> bool:
-        """Whether the run is at work, or halts between two steps."""
+        """Whether the thread is running, or paused between two steps."""
         return self._working
 
     @property
     def waiting(self) -> bool:
-        """Whether something was moved that no step has seen yet."""
-        return not same_wish(self.settings, self._used)
+        """Whether a setting was changed that has not taken effect yet."""
+        return not same_settings(self.settings, self._used)
 
     @property
     def pace(self) -> float:
-        """Steps a second, lately; 0 as long as nobody can say."""
+        """Recent steps per second; 0 while that is unknown."""
         times = list(self._times)
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
@@ -170,21 +171,21 @@ class Engine:
             image=self.picture,
             history=list(self.history),
             steps=self.step,
-            settings=self._wishes()
+            settings=self._arguments()
             | {"optimizer": self._used.optimizer, "learning_rate": self._used.rate},
             reason=self.note if self.state == "failed" else "",
             content=self._used.content_pixels,
             style=self._used.style_pixels,
         )
 
-    # A run's first moment
+    # The beginning of a run
 
     def _begin(self, settings: Settings) -> None:
-        """Empty curves, and the picture to start with."""
+        """Reset everything to the initial image and empty curves."""
         objective = settings.objective(self.network)
-        self.picture = _first_picture(settings, self._device())
+        self.picture = _initial_image(settings, self._device())
         self._used, self.objective = settings, objective
-        self._place = Result(image=self.picture, history=[])
+        self._last = Result(image=self.picture, history=[])
         self.step, self._base, self._length = 0, 0, settings.steps
         self.points: list[Point] = []
         self.marks: list[Mark] = []
@@ -196,7 +197,7 @@ class Engine:
         self._times: deque[float] = deque(maxlen=PACE_WINDOW)
 
     def _begin_again(self, settings: Settings, reason: str) -> None:
-        """Start over in the middle of a run, and say so."""
+        """Start over during a run, with a note for the user."""
         halts, length = self._halt_at < math.inf, self._length
         self._begin(settings)
         self.state, self.note = "running", message("restarted", reason=reason)
@@ -205,31 +206,34 @@ class Engine:
     def _device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def _set_out(self, halt_after: int | None) -> None:
+    def _prepare(self, halt_after: int | None) -> None:
+        """Set the state and the target for the steps to come."""
         self._leaving = False
         self._halt_at = math.inf if halt_after is None else self.step + halt_after
-        if self.step >= self.target:  # finished before: so many steps more
+        if self.step >= self.target:  # a finished run is extended
             self._base, self._length = self.step, halt_after or self.settings.steps
         self.state, self.note, self.error = "running", "", None
         with self._lock:
             self._lock.notify_all()
 
-    # Leg by leg
+    # The segments of a run
 
     def _work(self) -> None:
-        """Until the target is reached or somebody asks to leave."""
+        """Run segments until the target is reached or `stop` is called."""
         try:
-            while self._goes_on():
-                self._turn_to(self.settings)
-                self._walk()
-        except Exception as error:  # a thread has nobody to raise it to: the reader is shown it
+            while self._continues():
+                self._apply(self.settings)
+                self._run_segment()
+        except (
+            Exception
+        ) as error:  # shown to the user, because a thread cannot raise it to a caller
             self._fail(str(error) or type(error).__name__, error)
         finally:
             self._working = False
         self.listen()
 
-    def _goes_on(self) -> bool:
-        """Whether there is another leg; if not, the state says why."""
+    def _continues(self) -> bool:
+        """Whether there is another segment; otherwise update the state."""
         with self._lock:
             if self.state == "running" and self.step >= self.target:
                 self.state = "finished"
@@ -238,51 +242,50 @@ class Engine:
             self._working = self.state == "running"
             return self._working
 
-    def _walk(self) -> None:
-        """One leg."""
+    def _run_segment(self) -> None:
         self._first, self._times = True, deque(maxlen=PACE_WINDOW)
-        leg = optimize(
+        segment = optimize(
             self.objective,
-            self._place,
+            self._last,
             optimizer=self._used.optimizer,
             learning_rate=self._used.rate,
             steps=OPEN_END,
-            callback=self._seen,
+            callback=self._evaluated,
             progress=False,
-            settings=self._wishes(),
+            settings=self._arguments(),
         )
-        keeps = self._used.optimizer == "adam" and leg.stopped is Stop.CALLBACK
-        self._place = leg if keeps else self._bare_place()
-        if leg.stopped is Stop.INTERRUPTED:
+        keeps = self._used.optimizer == "adam" and segment.stopped is Stop.CALLBACK
+        self._last = segment if keeps else self._without_memory()
+        if segment.stopped is Stop.INTERRUPTED:
             self.state = "paused"
-        elif leg.stopped is not Stop.CALLBACK:
-            self._fail(leg.reason)
+        elif segment.stopped is not Stop.CALLBACK:
+            self._fail(segment.reason)
 
-    def _seen(self, record: Record, image: Tensor) -> bool:
-        """Called by `optimize` after each evaluation; False ends the leg."""
+    def _evaluated(self, record: Record, image: Tensor) -> bool:
+        """Called by `optimize` after each evaluation; False ends the segment."""
         first, self._first = self._first, False
         step = record.step
         searching = self._used.optimizer in SEARCHING
         if searching and step > self.step and not first and self._over():
-            return False  # what was evaluated is a guess of a step that will not be taken
+            return False  # the trial of a step that will not be taken
         self._take(record, step, image)
         return searching or not self._over()
 
     def _over(self) -> bool:
-        """Whether the leg ends here. While the run is halted, nobody knows: wait."""
+        """Whether the segment ends here; while the run is paused, wait."""
         with self._lock:
             while self._halt_at <= self.step < self.target and not self._leaving:
-                self._rest()
+                self._wait()
             return self._leaving or self.step >= self.target or self.waiting
 
-    def _rest(self) -> None:
+    def _wait(self) -> None:
         self.state = "paused"
         self._times.clear()
         self.listen()
         self._lock.wait()
 
     def _take(self, record: Record, step: int, image: Tensor) -> None:
-        """Keep an evaluation. A line search evaluates several times a step: its best counts."""
+        """Add an evaluation. Of the several evaluations of a line search, the best is kept."""
         self.history.append(record)
         last = self.points[-1] if self.points else None
         if last and (last.step, last.goal) == (step, self._goal):
@@ -296,56 +299,58 @@ class Engine:
         self.listen()
 
     def _weighted(self, record: Record) -> dict[str, float]:
-        """The parts as they enter the total."""
-        aim = self.objective
+        """The parts of the loss, multiplied by their weights."""
+        goal = self.objective
         parts: dict[str, float] = {}
         for layer, loss in record.content.items():
-            parts[f"content {layer}"] = aim.alpha * aim.content_layers[layer] * loss
+            parts[f"content {layer}"] = goal.alpha * goal.content_layers[layer] * loss
         for layer, loss in record.style.items():
-            parts[f"style {layer}"] = aim.beta * aim.style_layers[layer] * loss
-        if aim.total_variation:
-            parts["total variation"] = aim.total_variation * record.total_variation
+            parts[f"style {layer}"] = goal.beta * goal.style_layers[layer] * loss
+        if goal.total_variation:
+            parts["total variation"] = goal.total_variation * record.total_variation
         return parts
 
-    # From one leg to the next
+    # From one segment to the next
 
-    def _turn_to(self, wanted: Settings) -> None:
-        """Take up what was wished for since the last leg."""
+    def _apply(self, wanted: Settings) -> None:
+        """Apply the settings that were requested during the last segment."""
         used = self._used
         if not same_start(used, wanted):
             return self._begin_again(wanted, "another start")
-        if not same_goal(used, wanted):
+        if not same_objective(used, wanted):
             shape = wanted.content_pixels.shape[-2:]
             if used.content is not wanted.content and shape != self.picture.shape[-2:]:
                 return self._begin_again(wanted, "the photograph has another shape")
-            self._aim(wanted, shape)
+            self._set_objective(wanted, shape)
         texts = changes(used, wanted, log_ratio(self.objective))
         self.marks += [Mark(self.step, text) for text in texts]
         self._used = wanted
         self._carry_memory()
 
-    def _aim(self, wanted: Settings, shape: Sequence[int]) -> None:
-        """Another loss for the same picture; at another size, for the picture at that size."""
+    def _set_objective(self, wanted: Settings, shape: Sequence[int]) -> None:
+        """Change the objective, and the size of the image if necessary."""
         self.objective = wanted.objective(self.network)
         self._goal += 1
         if shape != self.picture.shape[-2:]:
             self.picture = resize(self.picture, (shape[0], shape[1]))
-            self._place = self._bare_place()
+            self._last = self._without_memory()
 
     def _carry_memory(self) -> None:
-        """Adam's averages stay useful under another loss; L-BFGS's curvature would mislead."""
-        if self._place.settings.get("optimizer") == "adam" == self._used.optimizer:
-            self._place = replace(self._place, objective=fingerprint(self.objective))
+        """Adam's averages remain useful under another loss; the curvature of L-BFGS does not."""
+        if self._last.settings.get("optimizer") == "adam" == self._used.optimizer:
+            self._last = replace(self._last, objective=fingerprint(self.objective))
 
-    def _bare_place(self) -> Result:
+    def _without_memory(self) -> Result:
+        """The run so far, without the memory of the optimiser."""
         return Result(
             image=self.picture,
             history=list(self.history),
             steps=self.step,
-            objective=self._place.objective,
+            objective=self._last.objective,
         )
 
-    def _wishes(self) -> dict[str, Any]:
+    def _arguments(self) -> dict[str, Any]:
+        """The settings in use, under the names of `transfer`."""
         return {
             "network": self.network.name,
             "content_layers": self.objective.content_layers,
@@ -361,14 +366,14 @@ class Engine:
         self.state, self.note, self.error = "failed", reason, error
 
 
-def _first_picture(settings: Settings, device: torch.device) -> Tensor:
+def _initial_image(settings: Settings, device: torch.device) -> Tensor:
     start = settings.start if isinstance(settings.start, str) else settings.start.source
     pictures = settings.content_pixels, settings.style_pixels
     return make_start(start, *pictures, settings.seed).to(device)
 
 
 def log_ratio(objective: StyleObjective) -> float:
-    """log₁₀ β/α; where the content has no weight, log₁₀ β."""
+    """log₁₀ β/α; if α = 0, log₁₀ β."""
     ratio = objective.beta / (objective.alpha or 1.0)
     return math.log10(ratio) if ratio else -math.inf
 
@@ -377,7 +382,7 @@ _engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def take_over(engine: Engine) -> None:
-    """Stop every other run: one studio at a time has the processor."""
+    """Stop every other run: only one studio may use the processor at a time."""
     for other in list(_engines):
         if other is not engine and other.busy:
             other.stop(message("replaced"))

@@ -1,4 +1,4 @@
-"""A run's pictures on the way, few enough to keep: thinned evenly, however long the run gets."""
+"""The intermediate images of a run: an even selection of bounded size, however long the run."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MOST_FRAMES = 120  # about 6 MB of JPEGs at 192 pixels
 
 
 class Frames:
-    """JPEGs by step. When there are too many, every second one goes, and from then on only."""
+    """JPEGs by step. When there are too many, every second one is dropped from then on."""
 
     def __init__(self) -> None:
         self._frames: dict[int, bytes] = {}
         self._stride = 1
 
     def add(self, step: int, image: Tensor) -> None:
-        """Keep the picture `(1, 3, H, W)` of this step, if it is one of those to keep."""
+        """Keep the image `(1, 3, H, W)` of this step, if the step is a multiple of the interval."""
         if step % self._stride:
             return
         self._frames[step] = to_jpeg(image)
@@ -27,7 +27,7 @@ class Frames:
             self._frames = kept
 
     def copy(self) -> Frames:
-        """The same frames, which a run that goes on leaves alone."""
+        """A copy, which is not affected when the run continues."""
         copied = Frames()
         copied._frames, copied._stride = dict(self._frames), self._stride
         return copied
@@ -37,7 +37,7 @@ class Frames:
 
     @property
     def steps(self) -> tuple[int, ...]:
-        """The steps that have a frame, in order."""
+        """The steps with a frame, in order."""
         return tuple(sorted(self._frames))
 
     def jpeg(self, step: int) -> bytes:
@@ -45,5 +45,5 @@ class Frames:
         return self._frames[step]
 
     def nearest(self, step: int) -> int:
-        """The last step up to this one that has a frame."""
+        """The last step with a frame, up to this one."""
         return max(kept for kept in self._frames if kept <= step)

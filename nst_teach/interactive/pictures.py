@@ -1,4 +1,4 @@
-"""A picture on the screen, and the words that stand for it."""
+"""An image widget with an alternative text."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from PIL import Image
 class PictureView:
     """A JPEG as an `<img>` with an alternative text.
 
-    ipywidgets has an `Image` of its own, but no way to say what it shows: version 7 ignores its
-    `tooltip`, and version 8 fails to draw one that has a tooltip and no description.
+    The `Image` of ipywidgets cannot have an alternative text: version 7 ignores its `tooltip`, and
+    version 8 fails to draw an `Image` with a tooltip and no description.
 
     Attributes:
-        widget: to be laid out.
-        jpeg: the picture on the screen, as the bytes of a file.
-        alt: what it shows, for those who cannot see it.
+        widget: the widget, to be placed in a layout.
+        jpeg: the current image, as the bytes of a file.
+        alt: its alternative text.
     """
 
     def __init__(self, width: str = "auto"):
@@ -28,15 +28,15 @@ class PictureView:
         self.jpeg, self.alt = b"", ""
 
     def show(self, jpeg: bytes, alt: str) -> None:
-        """Put another picture in its place; the same one again costs nothing."""
+        """Show another image; showing the same one again costs nothing."""
         if (jpeg, alt) != (self.jpeg, self.alt):
             self.jpeg, self.alt = jpeg, alt
             self.widget.value = _img(jpeg, alt)
 
 
 def _img(jpeg: bytes, alt: str) -> str:
-    """The element. It knows its size and is decoded at once, so that nothing moves or blinks."""
-    width, height = Image.open(io.BytesIO(jpeg)).size  # reads the head of the file, no pixel
+    """The HTML, with size and synchronous decoding, so that the page does not jump or flicker."""
+    width, height = Image.open(io.BytesIO(jpeg)).size  # reads the header of the file only
     data = base64.b64encode(jpeg).decode("ascii")
     size = f'width="{width}" height="{height}" decoding="sync"'
     return f'<img {size} alt="{escape(alt)}" src="data:image/jpeg;base64,{data}">'

@@ -1,4 +1,4 @@
-"""What a run was asked for: an immutable record, and what differs between two of them."""
+"""The settings of a run, as an immutable record, and the differences between two of them."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from nst_teach.objective import StyleObjective
 from nst_teach.optimizers import make_optimizer
 from nst_teach.starts import STARTS
 
-LEARNING_RATE = control("learning_rate")["default"]  # for Adam: quicker than TensorFlow's 0.02
-PICTURES_KEPT = 8  # tensors that stay loaded: enough to switch to and fro
-WALK = ("steps", "optimizer", "learning_rate", "start", "seed")  # how, not where to
+LEARNING_RATE = control("learning_rate")["default"]  # for Adam; faster than TensorFlow's 0.02
+PICTURES_KEPT = 8  # tensors kept in memory, for switching back and forth
+NOT_IN_LOSS = ("steps", "optimizer", "learning_rate", "start", "seed")  # no effect on the loss
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A picture with a name; two are the same only if they are the same object.
+    """A named picture; two are equal only if they are the same object.
 
     Attributes:
         name: the name of a sample, of a file, or of a variable.
-        source: anything that `load_image` takes.
-        title: for people.
-        alt: what it shows, for those who cannot see it.
-        code: how a line of Python names it.
+        source: anything that `load_image` accepts.
+        title: the title to display.
+        alt: the alternative text.
+        code: the Python expression for it.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Picture:
 
     @property
     def is_sample(self) -> bool:
-        """Whether everybody who has the course has this picture."""
+        """Whether it is one of the bundled pictures."""
         return isinstance(self.source, str) and self.source in samples.names()
 
 
@@ -60,7 +60,7 @@ def sample(name: str) -> Picture:
 
 
 def picture(source: ImageSource | Picture, role: str) -> Picture:
-    """`source` as a `Picture`; an array or a tensor is known by its `role`."""
+    """`source` as a `Picture`; an array or a tensor is named after its `role`."""
     if isinstance(source, Picture):
         return source
     if isinstance(source, str) and source in samples.names():
@@ -72,10 +72,10 @@ def picture(source: ImageSource | Picture, role: str) -> Picture:
 
 
 def uploaded(name: str, data: bytes) -> Picture:
-    """A picture that came as the bytes of a file.
+    """An uploaded picture, from the bytes of its file.
 
     Raises:
-        ImageError: the bytes are no picture.
+        ImageError: the bytes are not a picture.
     """
     image = to_pil(load_image(_opened(name, data)))
     return Picture(name, image, name, f"Your own picture, {name}.", json.dumps(name))
@@ -97,13 +97,13 @@ def start_of(start: str | ImageSource | Picture) -> str | Picture:
 
 @lru_cache(maxsize=PICTURES_KEPT)
 def pixels(source: Picture, size: Size | None) -> Tensor:
-    """The picture as `(1, 3, H, W)`, RGB in [0, 1]."""
+    """The picture as a tensor `(1, 3, H, W)`, RGB in [0, 1]."""
     return load_image(source.source, size=size)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides what a run does; the names are those of `transfer`."""
+    """All settings of a run, under the names of `transfer`."""
 
     content: Picture
     style: Picture
@@ -121,7 +121,9 @@ class Settings:
     style_size: Size | None = None
 
     def __post_init__(self) -> None:
-        make_optimizer(self.optimizer, torch.zeros(1, requires_grad=True), self.rate)  # it checks
+        make_optimizer(
+            self.optimizer, torch.zeros(1, requires_grad=True), self.rate
+        )  # raises if invalid
         if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
             raise ValueError(f"steps={self.steps!r} was given; expected a whole number above 0.")
         for name in ("alpha", "beta", "total_variation"):
@@ -131,7 +133,7 @@ class Settings:
 
     @property
     def rate(self) -> float | None:
-        """The learning rate in use; only Adam has one of the studio's own."""
+        """The effective learning rate; only for Adam does the studio have its own default."""
         default = LEARNING_RATE if self.optimizer == "adam" else None
         return default if self.learning_rate is None else self.learning_rate
 
@@ -142,47 +144,47 @@ class Settings:
 
     @property
     def style_pixels(self) -> Tensor:
-        """The style picture, `(1, 3, H, W)`, RGB in [0, 1]; by default as long as that."""
+        """The style picture, `(1, 3, H, W)`, RGB in [0, 1]; by default of the photograph's size."""
         longer = max(self.content_pixels.shape[-2:])
         return pixels(self.style, longer if self.style_size is None else self.style_size)
 
     def objective(self, network: FeatureNetwork) -> StyleObjective:
-        """The loss that these settings ask for. Layers of weight 0 cost nothing."""
+        """The objective for these settings, without the layers of weight 0."""
         device = next(network.parameters()).device
         return StyleObjective(
             self.content_pixels.to(device),
             self.style_pixels.to(device),
             network,
-            content_layers=_audible(self.content_layers),
-            style_layers=_audible(self.style_layers),
+            content_layers=_nonzero(self.content_layers),
+            style_layers=_nonzero(self.style_layers),
             alpha=self.alpha,
             beta=self.beta,
             total_variation=self.total_variation,
         )
 
 
-def _audible(layers: Mapping[str, float]) -> dict[str, float]:
+def _nonzero(layers: Mapping[str, float]) -> dict[str, float]:
     return {layer: weight for layer, weight in layers.items() if weight}
 
 
-def same_wish(before: Settings, after: Settings) -> bool:
-    """Whether both ask for the same, however long the run is."""
+def same_settings(before: Settings, after: Settings) -> bool:
+    """Whether all settings but the number of steps are the same."""
     return replace(before, steps=after.steps) == after
 
 
-def same_goal(before: Settings, after: Settings) -> bool:
-    """Whether both ask for the same loss, whoever walks down to it and from where."""
-    walk = {key: getattr(after, key) for key in WALK}
-    return replace(before, **walk) == after
+def same_objective(before: Settings, after: Settings) -> bool:
+    """Whether the loss is the same, whatever the optimiser and the start."""
+    others = {key: getattr(after, key) for key in NOT_IN_LOSS}
+    return replace(before, **others) == after
 
 
 def same_start(before: Settings, after: Settings) -> bool:
-    """Whether both begin alike, so that a run may go on."""
+    """Whether the initial image is the same, so that the run can be continued."""
     return (before.start, before.seed) == (after.start, after.seed)
 
 
 def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
-    """What was moved between two settings, in the few words that fit beside a curve."""
+    """The differences between two settings, as short labels for the curves."""
     moved: list[tuple[str, Any]] = []
     if before.content is not after.content:
         moved.append(("content", after.content.title))
@@ -191,7 +193,7 @@ def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
     if (before.alpha, before.beta) != (after.alpha, after.beta):
         moved.append(("ratio", f"{log_ratio:.1f}"))
     if before.content_layers != after.content_layers:
-        moved.append(("content_layer", " ".join(_audible(after.content_layers))))
+        moved.append(("content_layer", " ".join(_nonzero(after.content_layers))))
     if before.style_layers != after.style_layers:
         moved.append(("layers", _moved_layers(before.style_layers, after.style_layers)))
     if before.optimizer != after.optimizer:
@@ -208,7 +210,7 @@ def changes(before: Settings, after: Settings, log_ratio: float) -> list[str]:
 
 
 def option_label(name: str, value: Any) -> str:
-    """What the control `name` calls `value`."""
+    """The label of `value` in the control `name`."""
     labels: dict[Any, str] = {o["value"]: o["label"] for o in control(name)["options"]}
     return labels.get(value, str(value))
 
@@ -217,5 +219,5 @@ def _moved_layers(before: Mapping[str, float], after: Mapping[str, float]) -> st
     moved = [name for name in after if before.get(name, 0) != after[name]]
     moved += [name for name in before if name not in after]
     if len(moved) != 1:
-        return ", ".join(_audible(after)) if len(_audible(after)) <= 2 else f"{len(moved)} moved"
+        return ", ".join(_nonzero(after)) if len(_nonzero(after)) <= 2 else f"{len(moved)} changed"
     return f"{moved[0]} {after.get(moved[0], 0):.2g}"

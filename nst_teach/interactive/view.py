@@ -1,4 +1,4 @@
-"""The studio on the screen: pictures, curves, buttons and controls around an engine."""
+"""The studio's widgets: images, curves, buttons and controls for an engine."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
 from nst_teach.results import Result
 
-INTERVAL = 0.12  # seconds between two pictures: eight a second look alive
-SHARE = 0.1  # of the time, at most, that showing a run may take from running it
+INTERVAL = 0.12  # seconds between two updates, about eight per second
+SHARE = 0.1  # the largest share of the time that may be spent on drawing
 MEBIBYTE = 2**20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STYLE_SHEET = Path(__file__).with_name("studio.css")
@@ -39,7 +39,7 @@ WIDE = widgets.Layout(width="auto")
 
 @dataclass(frozen=True)
 class Kept:
-    """A run put aside, to be shown beside the next."""
+    """A run that was kept for comparison with the next one."""
 
     points: Sequence[Point]
     frames: Frames
@@ -48,12 +48,12 @@ class Kept:
 
 
 class Studio:
-    """Widgets around a run. Made by `nst_teach.studio`; shown as the last line of a cell.
+    """The widgets of a run, created by `nst_teach.studio`; shown as the last line of a cell.
 
     Attributes:
-        engine: the run without the widgets.
-        controls: the controls that are shown, by name.
-        widget: all of it, to put into a layout of your own.
+        engine: the run, without widgets.
+        controls: the visible controls, by name.
+        widget: the whole studio, to be placed in a layout of your own.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Studio:
         self.engine.listen = self._heard
         self.refresh()
 
-    # What a cell may ask for
+    # Public interface
 
     def run(self, steps: int | None = None) -> Studio:
-        """Take so many steps (`None`: all) and return when they are done, for a cell's last line.
+        """Take so many steps (`None`: all), then return the studio, for the last line of a cell.
 
         Raises:
-            RuntimeError: the run failed; the message says why.
+            RuntimeError: the run failed; the message states the reason.
         """
         self.engine.run(steps)
         if self.engine.state == "failed":
@@ -88,12 +88,12 @@ class Studio:
         return self
 
     def start(self) -> None:
-        """Begin, or go on, in the background."""
+        """Start or resume the run in the background."""
         self.engine.start()
         self.refresh()
 
     def pause(self) -> None:
-        """Halt after the step in hand."""
+        """Pause after the current step."""
         self.engine.pause()
 
     def step(self) -> None:
@@ -101,31 +101,31 @@ class Studio:
         self.engine.start(halt_after=1)
 
     def reset(self) -> None:
-        """Back to the start, with the controls where they are."""
+        """Return to the initial image, with the controls unchanged."""
         self.engine.reset()
         self.scrub.value = self.scrub.max
 
     def stop(self) -> None:
-        """End the background thread; the run can go on later."""
+        """End the background thread; the run can be resumed later."""
         self.engine.stop()
         self.refresh()
 
     def change(self, **settings: Any) -> Studio:
-        """Move controls from code, by the names of `nst_teach.studio`; holds from the next step.
+        """Change settings from code, by the names of `nst_teach.studio`, from the next step on.
 
         Raises:
             TypeError: there is no setting of that name.
-            ImageError, ValueError: a value that cannot be; the settings stay as they were.
+            ImageError, ValueError: an invalid value; the settings are not changed.
         """
         checked = _checked(settings)
         wanted = replace(self.engine.settings, **checked)
-        _ = wanted.content_pixels, wanted.style_pixels  # a picture that cannot be read raises here
+        _ = wanted.content_pixels, wanted.style_pixels  # raises if a picture cannot be read
         self._take(**checked)
         return self
 
     @property
     def settings(self) -> Settings:
-        """Where the controls stand."""
+        """The current values of the controls."""
         return self.engine.settings
 
     @property
@@ -146,7 +146,7 @@ class Studio:
         )
 
     def keep(self) -> None:
-        """Put the run aside, and begin another to compare it with."""
+        """Keep the run, and begin another one to compare it with."""
         engine = self.engine
         engine.stop()
         shows = embed.alt_text(engine.settings)
@@ -156,12 +156,12 @@ class Studio:
         self.refresh()
 
     def forget(self) -> None:
-        """Show one run again."""
+        """Discard the kept run."""
         self.kept, self.engine.note = None, ""
         self.refresh()
 
     def save(self, path: str | Path | None = None) -> Path:
-        """Save the picture on the stage; returns the path (`None`: a name that tells the run)."""
+        """Save the displayed image; returns the path (`None`: a name that describes the run)."""
         settings, step = self.engine.settings, self._shown_step()
         names = (Path(settings.content.name).stem, Path(settings.style.name).stem)
         path = Path(f"{'-'.join(names)}-step{step}.png" if path is None else path)
@@ -170,12 +170,12 @@ class Studio:
         return save_image(_decoded(self.engine.frames.jpeg(step)), path)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Widgets for a front end that has them, a piece of a page for one that has not."""
+        """Widgets for front ends that support them, HTML for the others."""
         view = {"version_major": 2, "version_minor": 0, "model_id": self.widget.model_id}
         return {"text/plain": repr(self), "text/html": self.html(), WIDGET_VIEW: view}
 
     def html(self) -> str:
-        """The picture that the run has reached, from which the page's lab starts."""
+        """The last image of the run, as the starting point of the page's lab."""
         return embed.figure(
             self.engine.settings,
             self.engine.picture,
@@ -234,16 +234,16 @@ class Studio:
         whole.add_class("nst-studio")
         return whole
 
-    # What the reader does
+    # What the user does
 
-    def _asked(self, **wishes: Any) -> None:
+    def _asked(self, **changes: Any) -> None:
         try:
-            self._take(**wishes)
-        except Exception as error:  # a control's wish that cannot be: say so where it was made
+            self._take(**changes)
+        except Exception as error:  # an impossible change: report it in the studio
             self.trouble.value = _trouble(str(error), error)
 
-    def _take(self, **wishes: Any) -> None:
-        self.engine.change(**wishes)
+    def _take(self, **changes: Any) -> None:
+        self.engine.change(**changes)
         for shown in self.controls.values():
             shown.show(self.engine.settings)
         self.refresh()
@@ -283,7 +283,7 @@ class Studio:
     # What the engine does
 
     def _heard(self) -> None:
-        """Show the run as often as it does not cost too much; a run that halts, at once."""
+        """Redraw, but spend at most `SHARE` of the time on it; when the run pauses, at once."""
         now = time.perf_counter()
         if now < self._next and self.engine.state == self._drawn_state == "running":
             return
@@ -292,7 +292,7 @@ class Studio:
         self._next = now + max(INTERVAL, cost / SHARE)
 
     def refresh(self) -> None:
-        """Show everything as it is now."""
+        """Redraw everything."""
         with self._drawing:
             self._drawn_state = self.engine.state
             self._show_frames()
@@ -300,7 +300,7 @@ class Studio:
             self._show_state()
 
     def _follows(self) -> bool:
-        """Whether the stage shows the newest picture."""
+        """Whether the latest image is displayed."""
         value, newest = cast(tuple[int, int], (self.scrub.value, self.scrub.max))
         return value >= newest
 
@@ -325,7 +325,7 @@ class Studio:
             self.before_note.value = _note(words)
 
     def _move_scrub(self, end: int) -> None:
-        """Let the slider grow with the run; at its end it stays at the end."""
+        """Extend the slider with the run; if it was at its end, it stays there."""
         self._quiet, follows = True, self._follows()
         self.scrub.max = max(end, 1)
         if follows:
@@ -369,12 +369,11 @@ class Studio:
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings given in code, in the form that `Settings` keeps them in."""
+    """Settings given in code, in the form of `Settings`."""
     names = [field.name for field in fields(Settings)]
     if unknown := [f"{name}={value!r}" for name, value in settings.items() if name not in names]:
         raise TypeError(
-            f"{', '.join(unknown)} was given; there is no such setting. "
-            f"A run can change: {', '.join(names)}."
+            f"{', '.join(unknown)} was given; expected one of the settings {', '.join(names)}."
         )
     checked = dict(settings)
     for name, share in (("content_layers", False), ("style_layers", True)):
@@ -409,7 +408,7 @@ def _note(text: str) -> str:
 
 
 def _trouble(reason: str, error: Exception | None) -> str:
-    """What went wrong, readable; what Python says about it, on demand."""
+    """The reason of a failure, with Python's traceback on demand."""
     text = escape(message("error", reason=reason))
     details = ""
     if error is not None:
@@ -419,7 +418,7 @@ def _trouble(reason: str, error: Exception | None) -> str:
 
 
 def _memory() -> str:
-    """The memory of this process, where psutil (which comes with every kernel) can tell."""
+    """The memory of this process, if psutil (installed with every kernel) can be imported."""
     try:
         import psutil
     except ImportError:

@@ -1,4 +1,4 @@
-"""The studio's words and ranges, from the one file that the widgets and the page's lab share."""
+"""Labels, messages and ranges, from a file shared by the studio and the page's lab."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def control(name: str) -> dict[str, Any]:
 
 
 def mark(name: str) -> str:
-    """The word beside the curve where this setting was moved; some have no control."""
+    """The short name of a setting in the marks of the curves; some settings have no control."""
     marks: dict[str, str] = words()["marks"]
     return marks.get(name) or control(name)["mark"]
 
 
 def control_names() -> tuple[str, ...]:
-    """The controls that there are, in the order in which they are shown."""
+    """The names of all controls, in the order in which they are shown."""
     return tuple(c["name"] for c in words()["controls"])
 
 
 def check_controls(names: tuple[str, ...]) -> tuple[str, ...]:
-    """`names`, if each is a control.
+    """`names`, if each of them is a control.
 
     Raises:
-        ValueError: one of them is not; the message lists those that are.
+        ValueError: one of them is not; the message lists all controls.
     """
     if unknown := [name for name in names if name not in control_names()]:
         raise ValueError(
@@ -48,13 +48,13 @@ def check_controls(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def action(name: str, **values: Any) -> str:
-    """What a button says."""
+    """The label of a button."""
     text: str = words()["actions"][name]
     return text.format(**values)
 
 
 def message(name: str, **values: Any) -> str:
-    """A sentence for the reader, with `values` filled in."""
+    """A message for the user, with `values` filled in."""
     text: str = words()["messages"][name]
     return text.format(**values)
 

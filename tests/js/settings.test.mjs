@@ -41,7 +41,7 @@ for (const [attribute, value] of [
   });
 
 test("an open β grows with the number of features", () => {
-  const at = (size) => settings.openBeta(read({}), MANIFEST, { height: size, width: size });
+  const at = (size) => settings.defaultBeta(read({}), MANIFEST, { height: size, width: size });
   assert.equal(at(128), 30 * 128 * 16 * 16);
   assert.equal(at(256), 4 * at(128));
 });

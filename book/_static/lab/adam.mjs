@@ -1,16 +1,16 @@
 /**
- * Adam (Kingma and Ba, 2015), as PyTorch computes it, for a picture.
+ * Adam (Kingma and Ba, 2015), as in PyTorch, for an image.
  *
  * @module adam
  */
 
-const DECAY_OF_MEAN = 0.9; // the paper's β₁, which has nothing to do with the style's β
+const DECAY_OF_MEAN = 0.9; // the paper's β₁, unrelated to the weight β of the style
 const DECAY_OF_SQUARE = 0.999; // β₂
-const TINY = 1e-8; // ε: no division by zero
+const TINY = 1e-8; // ε, against division by zero
 
-/** Moves one picture; remembers the mean gradient and the mean square of each of its values. */
+/** Updates one image; keeps running means of the gradient and of its square for each value. */
 export class Adam {
-  /** @param {number} length how many values the picture has */
+  /** @param {number} length the number of values of the image */
   constructor(length) {
     this.mean = new Float32Array(length);
     this.square = new Float32Array(length);
@@ -18,7 +18,7 @@ export class Adam {
   }
 
   /**
-   * Change `image` in place by one step, and put it back into [0, 1].
+   * Update `image` in place by one step, and clamp it to [0, 1].
    *
    * @param {Float32Array} image
    * @param {Float32Array} gradient of the loss, at `image`

@@ -1,7 +1,7 @@
 /**
- * The controls: each shows a setting, and asks for another when the reader moves it.
+ * The controls: each displays a setting, and requests a change when the reader moves it.
  *
- * What a run does with it is lab.mjs' affair. Words, ranges and options come from the manifest.
+ * lab.mjs applies the changes. Words, ranges and options come from the manifest.
  *
  * @module controls
  */
@@ -14,15 +14,15 @@ import { controlWords } from "./words.mjs";
 /** @import { ControlWords, Manifest } from "./words.mjs" */
 
 /**
- * @typedef {(wish: Partial<Settings>) => void} Ask
+ * @typedef {(change: Partial<Settings>) => void} Ask
  * @typedef {{element: HTMLElement, show: (settings: Settings) => void}} Control
  * @typedef {{title: string, alt: string, kind: string, credit: string, address: string}} Entry
- *     a picture to choose
+ *     a picture to choose from
  * @typedef {object} Surroundings
  * @property {Manifest} manifest
  * @property {Map<string, Entry>} pictures
  * @property {Ask} ask
- * @property {(name: "content" | "style", file: File) => Promise<void>} take an own picture
+ * @property {(name: "content" | "style", file: File) => Promise<void>} take uses a picture of the reader's own
  */
 
 /**
@@ -42,7 +42,7 @@ export function makeControl(name, around) {
  * A label, the inputs, a line of help.
  *
  * @param {ControlWords} words
- * @param {HTMLElement[]} inputs the first is what the label belongs to
+ * @param {HTMLElement[]} inputs the label belongs to the first
  * @param {HTMLElement} [readout]
  */
 function framed(words, inputs, readout) {
@@ -55,24 +55,24 @@ function framed(words, inputs, readout) {
   return make("div", { class: "nst-lab-control", "data-name": words.name }, head, ...inputs, help);
 }
 
-const DIGITS = 4; // of a number that a slider sets: nobody can tell more apart
+const DIGITS = 4; // significant digits of a value set by a slider
 
-/** How a slider's place becomes a setting, and back. The scales of some are logarithmic.
+/** Conversions between a slider's position and a setting; some scales are logarithmic.
  * @type {Record<string, {place: (settings: Settings) => number,
- *     wish: (place: number, settings: Settings) => Partial<Settings>, digits: number}>}
+ *     change: (place: number, settings: Settings) => Partial<Settings>, digits: number}>}
  */
 const SCALES = {
   ratio: {
     place: logRatio,
-    wish: (place, { alpha }) => ({ beta: +((alpha || 1) * 10 ** place).toPrecision(DIGITS) }),
+    change: (place, { alpha }) => ({ beta: +((alpha || 1) * 10 ** place).toPrecision(DIGITS) }),
     digits: 1,
   },
   learning_rate: {
     place: ({ learningRate }) => Math.log10(learningRate),
-    wish: (place) => ({ learningRate: +(10 ** place).toPrecision(DIGITS) }),
+    change: (place) => ({ learningRate: +(10 ** place).toPrecision(DIGITS) }),
     digits: 1,
   },
-  steps: { place: ({ steps }) => steps, wish: (place) => ({ steps: place }), digits: 0 },
+  steps: { place: ({ steps }) => steps, change: (place) => ({ steps: place }), digits: 0 },
 };
 
 /**
@@ -82,11 +82,11 @@ const SCALES = {
  * @returns {Control}
  */
 function sliderControl(name, words, ask) {
-  const { place, wish, digits } = SCALES[name];
+  const { place, change, digits } = SCALES[name];
   const { slider, readout, show } = makeSlider(words, digits);
   /** @type {Settings} */
   let shown;
-  slider.addEventListener("input", () => ask(wish(slider.valueAsNumber, shown)));
+  slider.addEventListener("input", () => ask(change(slider.valueAsNumber, shown)));
   return {
     element: framed(words, [slider], readout),
     show(settings) {
@@ -97,10 +97,10 @@ function sliderControl(name, words, ask) {
 }
 
 /**
- * A slider and the number that it stands at.
+ * A slider and the display of its value.
  *
  * @param {ControlWords} words
- * @param {number} digits behind the point
+ * @param {number} digits after the decimal point
  * @param {Record<string, string>} [attributes]
  */
 function makeSlider(words, digits, attributes = {}) {
@@ -157,16 +157,16 @@ function layerControl(words, { manifest, ask }) {
   };
 }
 
-/** How a choice becomes a setting, and back.
+/** Conversions between a choice and a setting.
  * @type {Record<string, {get: (settings: Settings) => string,
- *     wish: (value: string) => Partial<Settings>}>}
+ *     change: (value: string) => Partial<Settings>}>}
  */
 const CHOICES = {
-  start: { get: ({ start }) => start, wish: (start) => ({ start }) },
-  size: { get: ({ size }) => String(size), wish: (value) => ({ size: Number(value) }) },
+  start: { get: ({ start }) => start, change: (start) => ({ start }) },
+  size: { get: ({ size }) => String(size), change: (value) => ({ size: Number(value) }) },
   content_layer: {
     get: ({ contentLayers }) => Object.keys(contentLayers).join(" + "),
-    wish: (layer) => ({ contentLayers: { [layer]: 1 } }),
+    change: (layer) => ({ contentLayers: { [layer]: 1 } }),
   },
 };
 
@@ -177,7 +177,7 @@ const CHOICES = {
  * @returns {Control}
  */
 function choiceControl(name, words, { manifest, ask }) {
-  const { get, wish } = CHOICES[name];
+  const { get, change } = CHOICES[name];
   const layers = manifest.network.content_layers.map((layer) => ({
     value: layer.name,
     label: layer.name,
@@ -185,11 +185,11 @@ function choiceControl(name, words, { manifest, ask }) {
   const list = make("select");
   for (const { value, label } of words.options ?? layers)
     list.append(make("option", { value }, label));
-  list.addEventListener("change", () => ask(wish(list.value)));
+  list.addEventListener("change", () => ask(change(list.value)));
   return { element: framed(words, [list]), show: (settings) => select(list, get(settings)) };
 }
 
-/** Choose a value; one that code asked for is added to the list. */
+/** Select a value, adding it to the list if it is missing. */
 function select(/** @type {HTMLSelectElement} */ list, /** @type {string} */ value) {
   const known = [...list.options].some((option) => option.value === value);
   if (!known) list.append(make("option", { value }, value));
@@ -197,7 +197,7 @@ function select(/** @type {HTMLSelectElement} */ list, /** @type {string} */ val
 }
 
 /**
- * A list of samples, a small picture of the chosen one, and a place for the reader's own.
+ * A list of samples, a thumbnail of the selected one, and an upload for the reader's own.
  *
  * @param {"content" | "style"} name
  * @param {ControlWords} words
@@ -234,7 +234,7 @@ function pictureControl(name, words, { manifest, pictures, ask, take }) {
 }
 
 /**
- * Take a file that is dropped on an element.
+ * Accept files dropped on an element.
  *
  * @param {HTMLElement} element
  * @param {(file: File) => void} take

@@ -1,6 +1,6 @@
 /**
- * The loss curves as SVG text: drawn as the studio draws them (nst_teach/interactive/curves.py), in the
- * colour of the text around, so that they suit a light and a dark page.
+ * The loss curves as SVG text, drawn as in the studio (nst_teach/interactive/curves.py). Lines and
+ * labels have the colour of the surrounding text, so they suit a light and a dark page.
  *
  * @module curve
  */
@@ -12,23 +12,23 @@ import { fill } from "./words.mjs";
 /** @import { Words } from "./words.mjs" */
 
 /**
- * One place on the curves.
+ * One point of the curves.
  * @typedef {{step: number, losses: Losses}} Point
  * @typedef {{name: string, label: string, colour: string, value: (losses: Losses) => number}} Line
  */
 
 const [WIDTH, HEIGHT] = [460, 260];
 const [LEFT, RIGHT, TOP, BOTTOM] = [34, 10, 48, 32];
-const MOST_POINTS = 240; // of a curve: more cannot be told apart
-const [MARK_ROWS, ROW_HEIGHT] = [2, 14]; // labels of neighbouring marks stand on different rows
-const FEWEST_STEPS = 10; // the axis begins no shorter, so that the first steps do not jump about
-const DECADES_SHOWN = 7; // what is further below the top says nothing any more
+const MOST_POINTS = 240; // per curve; more cannot be distinguished
+const [MARK_ROWS, ROW_HEIGHT] = [2, 14]; // labels of neighbouring marks are on different rows
+const FEWEST_STEPS = 10; // minimum length of the axis, so that it does not rescale at every step
+const DECADES_SHOWN = 7; // below the maximum; smaller values are not informative
 const MOST_TICKS = 6;
-const TOLERANCE = 1e-9; // a whole power of ten is one in spite of rounding
-const MEAN_CHARACTER = 5.6; // width of a character of a mark, in the drawing's units
+const TOLERANCE = 1e-9; // tolerance for recognising a power of ten
+const MEAN_CHARACTER = 5.6; // mean width of a character of a label, in the units of the drawing
 const FAINT = 'stroke="currentColor" stroke-width="1" opacity="0.22" fill="none"';
 
-/** Where steps and losses lie on the paper. */
+/** The mapping from steps and losses to places in the drawing. */
 class Frame {
   /** @param {Point[]} points @param {Line[]} lines */
   constructor(points, lines) {
@@ -46,7 +46,7 @@ class Frame {
     return LEFT + ((WIDTH - LEFT - RIGHT) * step) / this.steps;
   }
 
-  /** What is too small for the scale lies on its floor. @param {number} value */
+  /** Values below the scale lie on its lower edge. @param {number} value */
   y(value) {
     const share = (Math.log10(value) - this.low) / (this.high - this.low);
     return TOP + (HEIGHT - TOP - BOTTOM) * (1 - Math.max(share, 0));
@@ -59,9 +59,9 @@ class Frame {
  * @param {Point[]} points
  * @param {Words["curves"]} words
  * @param {object} [more]
- * @param {Mark[]} [more.marks] moments at which something was moved
- * @param {number | null} [more.cursor] a step to point at
- * @param {string} [more.description] for those who cannot see it
+ * @param {Mark[]} [more.marks] changes made during the run
+ * @param {number | null} [more.cursor] a step to mark with a vertical line
+ * @param {string} [more.description] for the alternative text
  */
 export function svg(points, words, { marks = [], cursor = null, description = "" } = {}) {
   const lines = linesOf(points, words);
@@ -82,7 +82,7 @@ export function svg(points, words, { marks = [], cursor = null, description = ""
 }
 
 /**
- * What the colours mean.
+ * The legend.
  *
  * @param {Point[]} points
  * @param {Words["curves"]} words
@@ -95,7 +95,7 @@ export function legend(points, words) {
 }
 
 /**
- * The lines that there are: the total, and each part that was ever asked for.
+ * All lines: the total, and each part that occurs in any point.
  *
  * @param {Point[]} points
  * @param {Words["curves"]} words
@@ -139,7 +139,7 @@ function stroke(frame, points, { name, colour, value }) {
 }
 
 /**
- * The corners of a curve; it breaks where the part is 0 or not asked for.
+ * The path of a curve, interrupted where the part is 0 or not in use.
  *
  * @param {Frame} frame
  * @param {Point[]} points
@@ -186,7 +186,7 @@ function ten(power) {
   return `10<tspan dy="-4" font-size="8">${String(power).replace("-", "−")}</tspan>`;
 }
 
-/** Whole steps at round distances, at most `MOST_TICKS` of them. @param {number} steps */
+/** The distance between ticks: a round number, for about `MOST_TICKS` ticks. @param {number} steps */
 function tickStride(steps) {
   const rough = steps / MOST_TICKS;
   const power = 10 ** Math.floor(Math.log10(Math.max(rough, 1)));
@@ -199,7 +199,7 @@ function vertical(x, look) {
   return `<path d="${path}" stroke="currentColor" fill="none" ${look}/>`;
 }
 
-/** A dotted line at each mark, with its words above it. @param {Frame} frame @param {Mark[]} marks */
+/** A dotted line at each mark, with its text above. @param {Frame} frame @param {Mark[]} marks */
 function markLines(frame, marks) {
   /** @type {Map<number, string>} */
   const texts = new Map();

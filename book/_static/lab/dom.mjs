@@ -1,11 +1,11 @@
 /**
- * Two helpers to build pieces of a page.
+ * Two helpers to build elements of a page.
  *
  * @module dom
  */
 
 /**
- * An element with attributes and children; `undefined` and `false` leave an attribute away.
+ * An element with attributes and children; attributes that are `undefined` or `false` are omitted.
  *
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
@@ -24,7 +24,7 @@ export function make(tag, attributes = {}, ...children) {
 
 let made = 0;
 
-/** An id that no other element of the page has. @param {string} name */
+/** An id that is unique in the page. @param {string} name */
 export function freshId(name) {
   made += 1;
   return `nst-lab-${name}-${made}`;

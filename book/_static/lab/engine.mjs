@@ -1,5 +1,5 @@
 /**
- * The page's side of the worker: requests out, answers in. See protocol.mjs.
+ * The page's interface to the worker: sends requests, receives answers. See protocol.mjs.
  *
  * @module engine
  */
@@ -9,7 +9,7 @@
 const RUNTIME = "../vendor/onnxruntime/ort.wasm.bundle.min.mjs";
 const WASM = "../vendor/onnxruntime/ort.wasm.gz";
 
-/** What a browser must offer, by the name that a message gives it. */
+/** Features that a browser must support, by their names in messages. */
 const NEEDS = {
   WebAssembly: () => typeof WebAssembly === "object",
   "module workers": () => typeof Worker === "function",
@@ -17,7 +17,7 @@ const NEEDS = {
   createImageBitmap: () => typeof createImageBitmap === "function",
 };
 
-/** The first of `NEEDS` that is missing, if one is. */
+/** The first missing feature, if any. */
 export function missing() {
   return Object.entries(NEEDS).find(([, is]) => !is())?.[0];
 }
@@ -28,7 +28,7 @@ export class Engine {
     this.worker = new Worker(new URL("worker.mjs", import.meta.url), { type: "module" });
     this.worker.onmessage = ({ data }) => hear(data);
     this.worker.onerror = (event) => {
-      event.preventDefault(); // it is shown to the reader
+      event.preventDefault(); // the error is shown to the reader
       hear({ type: "failed", reason: event.message || "the worker could not be started" });
     };
   }

@@ -1,5 +1,5 @@
 /**
- * A run's pictures on the way, few enough to keep: thinned evenly, however long the run gets.
+ * The intermediate images of a run: an even selection of bounded size, however long the run.
  *
  * @module frames
  */
@@ -7,7 +7,7 @@
 export const MOST_FRAMES = 120; // as in the studio; 10 MB at 128 × 128 pixels
 
 /**
- * Keeps a value for some steps. When there are too many, every second one goes.
+ * Keeps a value for some of the steps. When there are too many, every second one is dropped.
  * @template T
  */
 export class Frames {
@@ -18,7 +18,7 @@ export class Frames {
   }
 
   /**
-   * Keep `make()` for this step, if it is one of those to keep.
+   * Keep `make()` for this step, if the step is a multiple of the interval.
    * @param {number} step
    * @param {() => T} make
    */
@@ -30,13 +30,13 @@ export class Frames {
     for (const old of [...this.kept.keys()]) if (old % this.stride) this.kept.delete(old);
   }
 
-  /** The steps that have a frame, in order. */
+  /** The steps with a frame, in order. */
   get steps() {
     return [...this.kept.keys()].sort((a, b) => a - b);
   }
 
   /**
-   * The frame of a step that has one.
+   * The frame of a step, if there is one.
    * @param {number} step
    */
   at(step) {

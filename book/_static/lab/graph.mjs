@@ -1,8 +1,7 @@
 /**
  * The course's loss and gradient as a graph, run by onnxruntime.
  *
- * tools/lab_graph.py makes the file and says what its inputs and outputs are. Nothing here knows
- * what is inside.
+ * tools/lab_graph.py writes the file and documents its inputs and outputs.
  *
  * @module graph
  */
@@ -10,7 +9,7 @@
 /** @import { Dials, Layer, Losses, Network, Picture } from "./protocol.mjs" */
 
 /**
- * What is used of onnxruntime's tensors and sessions.
+ * The part of onnxruntime's interface that is used here.
  * @typedef {{data: any, dims: readonly number[]}} Tensor
  * @typedef {new (type: "float32", data: Float32Array, dims: number[]) => Tensor} TensorClass
  * @typedef {{run(feeds: Record<string, Tensor>, wanted: string[]):
@@ -34,23 +33,23 @@ export class Graph {
   }
 
   /**
-   * Take the forms of this picture as what the content is compared with.
+   * Use the features of this image as content targets.
    * @param {Picture} picture
    */
-  async aimAtContent(picture) {
-    await this.aim(picture, this.network.content_layers, "features", "content_target");
+  async setContent(picture) {
+    await this.setTargets(picture, this.network.content_layers, "features", "content_target");
   }
 
   /**
-   * Take the Gram matrices of this picture as what the style is compared with.
+   * Use the Gram matrices of this image as style targets.
    * @param {Picture} picture
    */
-  async aimAtStyle(picture) {
-    await this.aim(picture, this.network.style_layers, "gram", "gram_target");
+  async setStyle(picture) {
+    await this.setTargets(picture, this.network.style_layers, "gram", "gram_target");
   }
 
   /**
-   * The losses of a picture, and the gradient of their total.
+   * The losses of an image, and the gradient of their total.
    *
    * @param {Picture} picture
    * @param {Dials} dials
@@ -69,7 +68,7 @@ export class Graph {
   }
 
   /**
-   * The picture and the dials as the graph's inputs.
+   * The image and the dials as inputs of the graph.
    * @param {Picture} picture
    * @param {Dials} dials
    * @returns {Record<string, Tensor>}
@@ -87,25 +86,25 @@ export class Graph {
   }
 
   /**
-   * Run a picture through the graph and keep what it answers as targets.
+   * Run an image through the graph and keep its features or Gram matrices as targets.
    * @param {Picture} picture
    * @param {Layer[]} layers
    * @param {string} output
    * @param {string} input
    */
-  async aim(picture, layers, output, input) {
+  async setTargets(picture, layers, output, input) {
     const off = { contentLayers: {}, styleLayers: {}, alpha: 0, beta: 0, learningRate: 0 };
-    const feeds = { ...this.inputs(picture, off), ...this.nothing(picture) };
+    const feeds = { ...this.inputs(picture, off), ...this.zeroTargets(picture) };
     const wanted = layers.map((layer) => `${output}_${layer.name}`);
     const found = await this.session.run(feeds, wanted);
     for (const { name } of layers) this.targets[`${input}_${name}`] = found[`${output}_${name}`];
   }
 
   /**
-   * Targets of zeros, for a run that only looks.
+   * Targets of zeros, for a run that only computes features.
    * @param {Picture} picture
    */
-  nothing({ height, width }) {
+  zeroTargets({ height, width }) {
     const { content_layers, style_layers } = this.network;
     const contents = content_layers.map(({ name, filters, spacing }) => [
       `content_target_${name}`,
@@ -136,7 +135,7 @@ export class Graph {
 }
 
 /**
- * Each layer's share of the total; layers that are turned off have none.
+ * The weighted loss of each layer, without the layers of weight 0.
  *
  * @param {Layer[]} layers
  * @param {Tensor} losses

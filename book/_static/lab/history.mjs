@@ -1,5 +1,5 @@
 /**
- * What has happened in a run so far: the curves' points, the marks, the frames, the pace.
+ * The run so far: the points of the curves, the marks, the frames, the pace.
  *
  * @module history
  */
@@ -10,17 +10,17 @@ import { Frames } from "./frames.mjs";
 /** @import { Losses } from "./protocol.mjs" */
 /** @import { Mark } from "./settings.mjs" */
 
-const PACE_WINDOW = 20; // steps over which the pace is taken
-const MERGE_STEPS = 10; // a slider on its way leaves one mark, not many
+const PACE_WINDOW = 20; // steps over which the pace is averaged
+const MERGE_STEPS = 10; // a slider that is being moved leaves a single mark
 
 /** @template Frame */
 export class History {
-  /** @param {number} steps that the run is to take */
+  /** @param {number} steps the length of the run */
   constructor(steps) {
-    this.step = 0; // finished steps
-    this.base = 0; // the step at which the stretch that is asked for began
-    this.target = steps; // the step at which it ends
-    this.turn = 0; // of the dials, at the last point
+    this.step = 0; // completed steps
+    this.base = 0; // the step from which the length of the run is counted
+    this.target = steps; // the step at which the run ends
+    this.turn = 0; // the number of changes of the dials, at the last point
     /** @type {Point[]} */
     this.points = [];
     /** @type {Mark[]} */
@@ -32,9 +32,9 @@ export class History {
   }
 
   /**
-   * The run that the page's poster is from, as nst_teach/interactive/embed.py writes its curves.
+   * The run that made the page's poster, from the curves written by nst_teach/interactive/embed.py.
    *
-   * @param {string | undefined} text JSON; nothing is a run without a step
+   * @param {string | undefined} text JSON; undefined or empty for a run without steps
    */
   static computed(text) {
     const past = new History(0);
@@ -52,12 +52,12 @@ export class History {
   }
 
   /**
-   * One step more.
+   * Add a step.
    *
    * @param {number} step
-   * @param {Losses} losses of the picture that the step began with
+   * @param {Losses} losses of the image before the step
    * @param {number} now in ms
-   * @param {number} [turn] of the dials under which they are
+   * @param {number} [turn] the number of changes of the dials that the losses include
    */
   record(step, losses, now, turn = 0) {
     this.points.push({ step: step - 1, losses });
@@ -69,7 +69,7 @@ export class History {
   }
 
   /**
-   * Note that something was moved. The mark goes to the first point that has seen it.
+   * Mark a change. The mark is placed at the first point that includes it.
    * @param {{name: string, text: string, turn?: number}} change
    */
   mark(change) {
@@ -78,17 +78,17 @@ export class History {
     this.marks.push({ step: this.step, ...change });
   }
 
-  /** A pause is no part of the pace. */
+  /** Exclude a pause from the pace. */
   breathe() {
     this.times = [];
   }
 
-  /** A finished run goes on. @param {number} steps */
+  /** Extend a finished run. @param {number} steps */
   extend(steps) {
     [this.base, this.target] = [this.step, this.step + steps];
   }
 
-  /** The stretch is to have another length. @param {number} steps */
+  /** Change the length of the run. @param {number} steps */
   resize(steps) {
     this.target = Math.max(this.step, this.base + steps);
   }
@@ -97,7 +97,7 @@ export class History {
     return this.step >= this.target;
   }
 
-  /** Steps a second, lately; 0 while that is not known. */
+  /** Recent steps per second; 0 while that is unknown. */
   get pace() {
     const [first, last] = [this.times[0], this.times.at(-1) ?? 0];
     return this.times.length < 2 ? 0 : (1000 * (this.times.length - 1)) / (last - first);
@@ -108,7 +108,7 @@ export class History {
     return this.pace ? (this.target - this.step) / this.pace : Infinity;
   }
 
-  /** The total loss, in percent of the first; nothing before the first step. */
+  /** The total loss, in percent of its initial value; undefined before the first step. */
   get percent() {
     const [first, last] = [this.points[0], this.points.at(-1)];
     return first && last && Math.round((100 * last.losses.total) / first.losses.total);
@@ -116,7 +116,7 @@ export class History {
 }
 
 /**
- * The parts of the loss at one place, by kind and layer; those that were off then are left out.
+ * The parts of the loss at one point, by kind and layer, without those not in use there.
  *
  * @param {Record<string, (number | null)[]>} parts by name, such as "style relu1_1"
  * @param {number} index

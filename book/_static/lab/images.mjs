@@ -1,5 +1,5 @@
 /**
- * Pictures in, numbers out, and back.
+ * Conversion between pictures and arrays of numbers.
  *
  * @module images
  */
@@ -8,15 +8,15 @@ import { rand } from "./noise.mjs";
 
 /** @import { Picture } from "./protocol.mjs" */
 
-const GREY = 0.5; // as nst_teach.transfer.GREY
+const GREY = 0.5; // as nst_teach.starts.GREY
 const FULL = 255;
-const LEAST_BLOCKS = 2; // of `stride` pixels: the deepest layer then still has neighbours
+const LEAST_BLOCKS = 2; // of `stride` pixels, so that the deepest layer has several positions
 
 /**
- * Height and width for a picture whose longer side is to be `side`: whole multiples of `stride`,
- * because the network halves the picture four times.
+ * Height and width for a longer side of about `side`: multiples of `stride`, because the network
+ * halves the image four times.
  *
- * @param {{width: number, height: number}} given the picture as it is
+ * @param {{width: number, height: number}} given the size of the picture
  * @param {number} side
  * @param {number} stride
  */
@@ -28,7 +28,7 @@ export function fit(given, side, stride) {
 }
 
 /**
- * The part of a picture that has the shape of `size`, as large as it can be, from the middle.
+ * The largest centred part of a picture that has the proportions of `size`.
  *
  * @param {{width: number, height: number}} given
  * @param {{width: number, height: number}} size
@@ -40,7 +40,7 @@ export function middle(given, size) {
 }
 
 /**
- * The numbers of a picture with one byte for each of R, G, B and opacity.
+ * The values of an image with one byte for each of R, G, B and opacity.
  *
  * @param {{data: Uint8ClampedArray, width: number, height: number}} image
  * @returns {Picture}
@@ -55,13 +55,13 @@ export function fromBytes({ data, width, height }) {
 }
 
 /**
- * Bytes for a canvas: the picture rounded, fully opaque.
+ * Bytes for a canvas: the image rounded, fully opaque.
  *
  * @param {Picture} picture
  */
 export function toBytes({ pixels, height, width }) {
   const area = width * height;
-  const data = new Uint8ClampedArray(4 * area); // clamps and rounds what it is given
+  const data = new Uint8ClampedArray(4 * area); // clamps and rounds
   for (let i = 0; i < area; i++) {
     for (let channel = 0; channel < 3; channel++)
       data[4 * i + channel] = FULL * pixels[channel * area + i];
@@ -71,7 +71,7 @@ export function toBytes({ pixels, height, width }) {
 }
 
 /**
- * Scale a picture until it covers `size`, cut out the middle, lay it on white.
+ * Scale a picture until it covers `size`, crop the centre, and blend it with white.
  *
  * @param {ImageBitmap} bitmap
  * @param {{width: number, height: number}} size
@@ -81,7 +81,7 @@ export function cover(bitmap, size) {
   const canvas = document.createElement("canvas");
   Object.assign(canvas, size);
   const pen = canvas.getContext("2d", { willReadFrequently: true });
-  if (!pen) throw new Error("this browser gives no 2D canvas");
+  if (!pen) throw new Error("this browser does not support 2D canvases");
   pen.fillStyle = "white";
   pen.fillRect(0, 0, size.width, size.height);
   pen.imageSmoothingQuality = "high";
@@ -91,7 +91,7 @@ export function cover(bitmap, size) {
 }
 
 /**
- * The picture to begin with, of the content's size.
+ * The initial image, of the content's size.
  *
  * @param {string} start "content", "noise", "grey" or "style"
  * @param {Picture} content
@@ -108,7 +108,7 @@ export function startPicture(start, content, style, seed) {
 }
 
 /**
- * A file or an address as a bitmap, turned upright as its EXIF data say.
+ * A file or an address as a bitmap, rotated according to its EXIF data.
  *
  * @param {Blob | string} source
  */
@@ -118,7 +118,7 @@ export async function open(source) {
 }
 
 /**
- * `fetch`, but a missing file is an error.
+ * `fetch`, which raises an error if the file is missing.
  *
  * @param {string} address
  */

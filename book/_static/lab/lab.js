@@ -1,5 +1,5 @@
-/* Looks for labs on the page, and loads the rest only where there is one. A plain script, because
-   a page that was opened as a file may not load modules, and has to say so. */
+/* Looks for labs on the page, and loads the modules only if there is one. A plain script, because a
+   page that was opened as a file cannot load modules, and has to say so. */
 (() => {
   const base = document.currentScript.src;
 
@@ -7,8 +7,8 @@
     const note = document.createElement("p");
     note.className = "nst-lab-note";
     note.textContent =
-      "A page that is opened as a file may not run this. Type “make serve” in the course's folder " +
-      "and open the address that it prints. The picture above is a finished run.";
+      "This cannot run in a page that was opened as a file. Type “make serve” in the course's folder " +
+      "and open the address that it prints. The image above is from a finished run.";
     figure.append(note);
   };
 

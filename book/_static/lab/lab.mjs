@@ -1,8 +1,8 @@
 /**
- * The lab: style transfer in the page, on the reader's machine.
+ * The lab: style transfer in the page, in the reader's browser.
  *
- * It wakes up each `<figure class="nst-lab">` (nst_teach/interactive/embed.py writes them, and tells
- * what the `data-` attributes mean). Nothing heavy is loaded before Start is pressed.
+ * It is attached to each `<figure class="nst-lab">` (nst_teach/interactive/embed.py writes them and
+ * documents the `data-` attributes). Large files are loaded only when Start is pressed.
  *
  * @module lab
  */
@@ -12,7 +12,7 @@ import { make } from "./dom.mjs";
 import { Engine, missing } from "./engine.mjs";
 import { History } from "./history.mjs";
 import { cover, fetched, fit, open, startPicture, toBytes } from "./images.mjs";
-import * as wishes from "./settings.mjs";
+import * as settings from "./settings.mjs";
 import { View } from "./view.mjs";
 import { fill } from "./words.mjs";
 
@@ -22,19 +22,19 @@ import { fill } from "./words.mjs";
 /** @import { Action, Frame } from "./view.mjs" */
 /** @import { Manifest } from "./words.mjs" */
 
-const SIMPLE = 2; // a figure with no more controls than that shows only them, Start and Reset
-const CURVE_EVERY = 120; // ms; faster than the eye can read a curve
+const SIMPLE = 2; // up to so many controls: a figure that shows only them, Start and Reset
+const CURVE_EVERY = 120; // ms; a curve cannot be read faster
 const CALM_EVERY = 1000; // ms, for readers who asked for reduced motion
-const SPEAK_EVERY = 15_000; // ms between two sentences for those who listen
-const COPIED_FOR = 1500; // ms for which the button says so
+const SPEAK_EVERY = 15_000; // ms between two announcements to screen readers
+const COPIED_FOR = 1500; // ms for which the button says "Copied"
 
-/** The one lab of the page that may run: several would share the processor. @type {Lab | null} */
+/** The lab of the page that is running: only one at a time, because they share the processor. @type {Lab | null} */
 let active = null;
 
 /** @type {Promise<Manifest> | undefined} */
 let manifestOnce;
 
-/** The samples and layers, and the words that the studio says too. @returns {Promise<Manifest>} */
+/** The samples, the layers, and the words that are shared with the studio. @returns {Promise<Manifest>} */
 async function readManifest() {
   const files = ["lab.json", "../vendor/studio_controls.json"];
   const answers = files.map((file) => fetched(new URL(file, import.meta.url).href));
@@ -43,7 +43,7 @@ async function readManifest() {
 }
 
 /**
- * Bring a figure to life, or say why not; the poster stays in any case.
+ * Attach a lab to a figure, or explain why that is impossible; the poster remains in any case.
  *
  * @param {HTMLElement} figure
  */
@@ -75,24 +75,24 @@ export class Lab {
     this.pictures = entries(manifest);
     /** @type {Map<string, Promise<ImageBitmap>>} */
     this.bitmaps = new Map();
-    this.settings = wishes.readSettings({ ...figure.dataset }, manifest);
+    this.settings = settings.readSettings({ ...figure.dataset }, manifest);
     /** @type {"poster" | "loading" | "ready" | "running" | "paused" | "finished" | "failed"} */
     this.state = "poster";
     /** @type {Engine | undefined} */
     this.engine = undefined;
-    /** @type {{content: Picture, style: Picture, start: Picture} | undefined} the run's pictures */
+    /** @type {{content: Picture, style: Picture, start: Picture} | undefined} the images of the run */
     this.goal = undefined;
     /** @type {Picture | undefined} where the run has got to */
     this.picture = undefined;
-    this.run = 0; // the number of the run, so that late answers of an earlier one are told apart
-    this.turn = 0; // how often the dials were turned, so that a mark finds its step
-    this.past = this.nothing();
-    /** @type {History<Frame>} the run that the cell has computed: the poster's */
+    this.run = 0; // the number of the run, to recognise late answers from an earlier one
+    this.turn = 0; // the number of changes of the dials, to place the marks
+    this.past = this.emptyHistory();
+    /** @type {History<Frame>} the run of the cell, which made the poster */
     this.computed = History.computed(figure.dataset.curve);
-    /** @type {number | null} the step that is looked at; null follows the run */
+    /** @type {number | null} the displayed step; null follows the run */
     this.looking = null;
-    this.drawn = -Infinity; // when the curve was, in ms
-    this.spoken = -Infinity; // when the last sentence was, in ms
+    this.drawn = -Infinity; // when the curve was last drawn, in ms
+    this.spoken = -Infinity; // when the last announcement was made, in ms
     /** @type {number | undefined} the timer of the next drawing */
     this.drawing = undefined;
     this.calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -110,11 +110,11 @@ export class Lab {
 
   /** @param {HTMLElement} figure */
   makeControls(figure) {
-    const names = wishes.readControls(figure.dataset.controls, this.words);
+    const names = settings.readControls(figure.dataset.controls, this.words);
     const around = {
       manifest: this.manifest,
       pictures: this.pictures,
-      ask: (/** @type {Partial<Settings>} */ wish) => void this.change(wish),
+      ask: (/** @type {Partial<Settings>} */ changed) => void this.change(changed),
       take: (/** @type {"content" | "style"} */ name, /** @type {File} */ file) =>
         this.take(name, file),
     };
@@ -122,7 +122,7 @@ export class Lab {
   }
 
   /** @returns {History<Frame>} an empty curve */
-  nothing() {
+  emptyHistory() {
     return new History(this.settings.steps);
   }
 
@@ -143,18 +143,18 @@ export class Lab {
     }
   }
 
-  /** Start, pause, resume, go on: what the main button says. */
+  /** The main button: start, pause, resume or go on. */
   async go() {
     if (this.state === "running") return this.pause();
     if (this.state === "finished") this.past.extend(this.settings.steps);
-    await this.wake();
-    this.walk(this.past.target);
+    await this.prepare();
+    this.runUntil(this.past.target);
   }
 
   async oneStep() {
-    await this.wake();
+    await this.prepare();
     if (this.past.isOver) this.past.extend(1);
-    this.walk(this.past.step + 1);
+    this.runUntil(this.past.step + 1);
   }
 
   pause() {
@@ -174,7 +174,7 @@ export class Lab {
     this.show();
   }
 
-  /** Keep the picture that is shown as a file. */
+  /** Save the displayed image as a file. */
   save() {
     const { content, style } = this.settings;
     const link = make("a", { download: `${this.stem(content)}-${this.stem(style)}-${this.atStep()}.png` });
@@ -183,24 +183,24 @@ export class Lab {
       link.href = URL.createObjectURL(blob);
       link.click();
       URL.revokeObjectURL(link.href);
-      this.view.say(fill(this.words.messages.saved, { file: link.download }));
+      this.view.announce(fill(this.words.messages.saved, { file: link.download }));
     });
   }
 
-  /** A picture's name without what a file name should not have. @param {string} name */
+  /** The name of a picture, without characters unsuitable for a file name. @param {string} name */
   stem(name) {
     return this.titleOf(name) && name.replace(/\.\w+$/, "").replace(/\W+/g, "_");
   }
 
   async copy() {
     await navigator.clipboard?.writeText(this.code());
-    this.view.say(this.words.lab.copied);
+    this.view.announce(this.words.lab.copied);
     this.view.buttons.copy.textContent = this.words.lab.copied;
     setTimeout(() => (this.view.buttons.copy.textContent = this.words.lab.copy), COPIED_FOR);
   }
 
   /**
-   * Use an own picture. It stays in this page: nothing is sent anywhere.
+   * Use a picture of the reader's own. It stays in this page: nothing is sent anywhere.
    *
    * @param {"content" | "style"} name
    * @param {File} file
@@ -222,19 +222,19 @@ export class Lab {
     await this.change({ [name]: file.name });
   }
 
-  // What a changed setting does
+  // The effects of changed settings
 
-  /** @param {Partial<Settings>} wish */
-  async change(wish) {
+  /** @param {Partial<Settings>} changed */
+  async change(changed) {
     const before = this.settings;
-    this.settings = { ...before, ...wish };
+    this.settings = { ...before, ...changed };
     this.showSettings();
     if (!this.goal) {
-      this.past = this.nothing();
+      this.past = this.emptyHistory();
       return this.show();
     }
     try {
-      if (wish.steps !== undefined) this.lengthen();
+      if (changed.steps !== undefined) this.changeLength();
       else if (await this.startsOver(before)) await this.startOver(before);
       else await this.steer(before);
     } catch (error) {
@@ -242,14 +242,14 @@ export class Lab {
     }
   }
 
-  lengthen() {
+  changeLength() {
     this.past.resize(this.settings.steps);
-    if (this.state === "running") this.walk(this.past.target);
+    if (this.state === "running") this.runUntil(this.past.target);
     else if (this.state === "finished" && !this.past.isOver) this.set("paused");
     else this.show();
   }
 
-  /** Whether a run cannot go on with the new settings: another start, or another shape. */
+  /** Whether the run cannot be continued with the new settings: another start, or another shape. */
   async startsOver(/** @type {Settings} */ before) {
     const { start, seed, size, content } = this.settings;
     if (start !== before.start || seed !== before.seed || size !== before.size) return true;
@@ -261,15 +261,15 @@ export class Lab {
   /** @param {Settings} before */
   async startOver(before) {
     const { messages, lab } = this.words;
-    const goesOn = this.state === "running";
+    const wasRunning = this.state === "running";
     const reason = this.settings.start === before.start ? lab.other_shape : lab.other_start;
     await this.begin();
     this.set("ready");
-    if (goesOn) this.walk(this.past.target);
-    this.view.say(fill(messages.restarted, { reason }));
+    if (wasRunning) this.runUntil(this.past.target);
+    this.view.announce(fill(messages.restarted, { reason }));
   }
 
-  /** Go on with other dials, and mark the moment on the curve. @param {Settings} before */
+  /** Continue with other dials, and mark the change on the curve. @param {Settings} before */
   async steer(before) {
     const { content, style, size } = this.settings;
     const { stride } = this.manifest.network;
@@ -285,30 +285,30 @@ export class Lab {
       style: style === before.style ? undefined : goal.style,
     };
     this.turn += 1;
-    const dials = wishes.dials(this.wish());
+    const dials = settings.dials(this.resolved());
     this.engine?.ask({ type: "steer", turn: this.turn, dials, ...pictures });
     this.mark(before);
   }
 
   /** @param {Settings} before */
   mark(before) {
-    const moved = wishes.changes(
-      this.wish(before), this.wish(), this.words, (name) => this.titleOf(name),
+    const moved = settings.changes(
+      this.resolved(before), this.resolved(), this.words, (name) => this.titleOf(name),
     );
     for (const change of moved) this.past.mark({ ...change, turn: this.turn });
     this.show();
   }
 
-  /** The settings with a β that was left open filled in. */
-  wish(settings = this.settings) {
-    if (settings.beta !== null || !this.shape) return settings;
-    return { ...settings, beta: wishes.openBeta(settings, this.manifest, this.shape) };
+  /** The settings, with the default β filled in if none was given. */
+  resolved(given = this.settings) {
+    if (given.beta !== null || !this.shape) return given;
+    return { ...given, beta: settings.defaultBeta(given, this.manifest, this.shape) };
   }
 
   // The run
 
-  /** Load what it takes, once, and lay out the first picture. */
-  async wake() {
+  /** Load the engine, once, and prepare the initial image. */
+  async prepare() {
     if (active && active !== this) active.pause();
     active = this;
     if (this.engine) return;
@@ -321,7 +321,7 @@ export class Lab {
     await this.begin();
   }
 
-  /** A new run, at its first picture. */
+  /** Begin a new run, at its initial image. */
   async begin() {
     const { content, style, size, start, seed } = this.settings;
     const { stride } = this.manifest.network;
@@ -330,16 +330,16 @@ export class Lab {
     const first = startPicture(start, target, painting, seed);
     const model = cover(painting, fit(painting, size, stride));
     this.goal = { content: target, style: model, start: first };
-    [this.past, this.looking] = [this.nothing(), null];
+    [this.past, this.looking] = [this.emptyHistory(), null];
     this.run += 1;
     this.picture = first;
     this.past.frames.add(0, () => frameOf(first));
     this.showSettings();
-    const dials = wishes.dials(this.wish());
+    const dials = settings.dials(this.resolved());
     this.engine?.ask({ type: "begin", run: this.run, ...this.goal, dials });
   }
 
-  /** The size of the picture that the content asks for, as far as it is known. */
+  /** The size of the content image, if it is known. */
   get shape() {
     if (this.goal) return this.goal.content;
     const sample = this.manifest.samples.find((s) => s.name === this.settings.content);
@@ -347,7 +347,7 @@ export class Lab {
   }
 
   /** @param {number} until the step at which to stop */
-  walk(until) {
+  runUntil(until) {
     this.past.breathe();
     this.looking = null;
     this.set("running");
@@ -358,7 +358,7 @@ export class Lab {
   hear(answer) {
     if (answer.type === "ready") this.loaded?.resolve(null);
     else if (answer.type === "failed") this.fail(answer.reason);
-    else if (answer.run !== this.run) return; // of a run that is over
+    else if (answer.run !== this.run) return; // from an earlier run
     else if (answer.type === "step") this.record(answer);
     else this.set(this.past.isOver ? "finished" : "paused");
   }
@@ -378,17 +378,17 @@ export class Lab {
   fail(reason) {
     this.loaded?.reject(new Error(reason));
     this.engine?.close();
-    this.engine = this.goal = undefined; // Start begins anew
+    this.engine = this.goal = undefined; // Start begins a new run
     this.view.showNote(fill(this.words.messages.error, { reason }));
     this.set("failed");
   }
 
-  // What is shown
+  // Display
 
   /** @param {Lab["state"]} state */
   set(state) {
     this.state = state;
-    this.view.say(this.statusText());
+    this.view.announce(this.statusText());
     this.show();
   }
 
@@ -400,7 +400,7 @@ export class Lab {
     );
   }
 
-  /** Everything that changes while a run goes on. */
+  /** Update everything that changes during a run. */
   show() {
     clearTimeout(this.drawing);
     this.drawing = undefined;
@@ -432,7 +432,7 @@ export class Lab {
   }
 
   showSettings() {
-    for (const control of this.controls) control.show(this.wish());
+    for (const control of this.controls) control.show(this.resolved());
   }
 
   mainLabel() {
@@ -465,43 +465,43 @@ export class Lab {
     return fill(texts[this.state], values);
   }
 
-  /** The run that is shown: the cell's, until there is one of this page. */
+  /** The displayed run: the cell's, until one is started in this page. */
   get shown() {
     return this.picture ? this.past : this.computed;
   }
 
-  /** One sentence on the curve. */
+  /** A summary of the curve in one sentence. */
   summary() {
     const { step, percent } = this.shown;
     return percent === undefined ? "" : fill(this.words.lab.summary, { step, percent });
   }
 
-  /** Tell those who listen how it goes, but not at every step. */
+  /** Announce the progress to screen readers, but not at every step. */
   speak() {
     const now = performance.now();
     if (now - this.spoken < SPEAK_EVERY) return;
-    if (this.spoken > 0) this.view.say(this.summary());
+    if (this.spoken > 0) this.view.announce(this.summary());
     this.spoken = now;
   }
 
-  /** The step of the picture that is shown. */
+  /** The step of the displayed image. */
   atStep() {
     return this.looking ?? this.past.step;
   }
 
-  /** What the picture shows, for those who cannot see it. */
+  /** The alternative text of the displayed image. */
   alt() {
     const { content, style, alpha } = this.settings;
     const template = alpha ? "poster_alt" : "poster_alt_texture";
     return fill(this.words.messages[template], {
       content: this.titleOf(content),
       style: this.pictures.get(style)?.alt ?? style,
-      start: wishes.startLabel(this.words, this.settings),
+      start: settings.startLabel(this.words, this.settings),
     });
   }
 
   code() {
-    return wishes.transferCall(this.wish(), {
+    return settings.transferCall(this.resolved(), {
       steps: this.past.step || this.settings.steps,
       marks: this.past.marks,
       picture: (name) => JSON.stringify(name),
@@ -524,7 +524,7 @@ export class Lab {
 }
 
 /**
- * The samples, as the controls show them.
+ * The samples, as entries for the controls.
  *
  * @param {Manifest} manifest
  * @returns {Map<string, Entry>}

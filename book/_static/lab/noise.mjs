@@ -1,20 +1,20 @@
 /**
- * PyTorch's random numbers, so that a seed means the same noise in the page and in Python.
+ * PyTorch's random numbers, so that a seed gives the same noise in the page and in Python.
  *
  * The generator is the Mersenne Twister MT19937 (Matsumoto and Nishimura, 1998).
  *
  * @module noise
  */
 
-const WORDS = 624; // the state: so many numbers of 32 bits
-const SHIFT = 397; // how far away the number lies that each one is mixed with
+const WORDS = 624; // 32-bit numbers in the state
+const SHIFT = 397; // distance between the numbers that are combined
 const MATRIX = 0x9908b0df;
 const UPPER = 0x80000000;
 const LOWER = 0x7fffffff;
-const DIGITS = 24; // bits that a float32 holds: all that torch.rand uses
+const DIGITS = 24; // bits of precision of a float32, all that torch.rand uses
 
 /**
- * The state that belongs to a seed.
+ * The initial state for a seed.
  * @param {number} seed a whole number, 0 or more, of at most 32 bits
  */
 function seeded(seed) {
@@ -28,7 +28,7 @@ function seeded(seed) {
 }
 
 /**
- * The next 624 numbers, in place of the last.
+ * Replace the state by the next 624 numbers.
  * @param {Uint32Array} state
  */
 function twist(state) {
@@ -39,7 +39,7 @@ function twist(state) {
 }
 
 /**
- * Spread the bits of one number of the state.
+ * Mix the bits of a number of the state (tempering).
  * @param {number} word
  */
 function temper(word) {
@@ -50,7 +50,7 @@ function temper(word) {
 }
 
 /**
- * What `torch.rand(length, generator=torch.Generator().manual_seed(seed))` gives.
+ * The values of `torch.rand(length, generator=torch.Generator().manual_seed(seed))`.
  *
  * @param {number} length
  * @param {number} seed

@@ -1,26 +1,27 @@
 /**
- * What the page and its worker say to each other: the types of all messages, in one place.
+ * The protocol between the page and its worker: the types of all messages.
  *
- * The page asks, the worker computes. A run goes like this:
+ * The page sends requests, the worker computes. A typical run:
  *
- *     page → worker    load        where the runtime and the graph are
+ *     page → worker    load        the addresses of the runtime and the graph
  *     worker → page    ready
- *     page → worker    begin       pictures and dials of a new run
- *     page → worker    run         go on until this step
- *     worker → page    step        after each step: the new picture, the losses before it
- *     page → worker    steer       other dials or another style; they hold from the next step
+ *     page → worker    begin       images and dials of a new run
+ *     page → worker    run         continue until this step
+ *     worker → page    step        after each step: the new image, and the losses before it
+ *     page → worker    steer       other dials or another style, from the next step on
  *     page → worker    pause
- *     worker → page    paused      the step in hand is done
- *     worker → page    failed      in place of any answer; the worker is of no more use
+ *     worker → page    paused      after the current step
+ *     worker → page    failed      instead of any answer; the worker cannot be used any more
  *
- * Every run has a number. The page forgets what arrives from an earlier one. Every turn of the dials
- * has a number too: a step says which turn it has seen, so that the curve marks the right place.
+ * Runs are numbered, so that the page can ignore late messages from an earlier one. Changes of the
+ * dials are numbered too: each step reports the last change that it includes, so that the curve is
+ * marked at the right place.
  *
  * @module protocol
  */
 
 /**
- * A picture as the course's tensors have it: all red values, then green, then blue, in [0, 1].
+ * An image in the layout of the course's tensors: all red values, then green, then blue, in [0, 1].
  * @typedef {object} Picture
  * @property {Float32Array} pixels 3 · height · width values
  * @property {number} height
@@ -28,7 +29,7 @@
  */
 
 /**
- * Everything that can be turned while a run goes on.
+ * Everything that can be changed during a run.
  * @typedef {object} Dials
  * @property {Record<string, number>} contentLayers weight by layer; absent is 0
  * @property {Record<string, number>} styleLayers the same
@@ -38,7 +39,7 @@
  */
 
 /**
- * One evaluation, every part as it enters the total: weighted, and multiplied by α or β.
+ * One evaluation: the total, and its parts, multiplied by their weights and by α or β.
  * @typedef {object} Losses
  * @property {number} total
  * @property {Record<string, number>} content by layer
@@ -46,7 +47,7 @@
  */
 
 /**
- * A layer that the graph reads.
+ * A layer of the graph.
  * @typedef {object} Layer
  * @property {string} name such as relu4_2
  * @property {number} filters

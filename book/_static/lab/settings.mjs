@@ -1,5 +1,5 @@
 /**
- * What a run is asked for, where it comes from, and how it is said in Python.
+ * The settings of a run: read from the page, compared, and written as Python code.
  *
  * @module settings
  */
@@ -13,12 +13,12 @@ import { controlWords, optionLabel } from "./words.mjs";
 /**
  * The names and meanings are those of `nst_teach.transfer`.
  * @typedef {object} Settings
- * @property {string} content a sample, or an own picture
+ * @property {string} content a sample, or a picture of the reader's own
  * @property {string} style
  * @property {Record<string, number>} contentLayers
  * @property {Record<string, number>} styleLayers
  * @property {number} alpha
- * @property {number | null} beta null: the balance that suits the size
+ * @property {number | null} beta null: the default, which depends on the size
  * @property {string} start
  * @property {number} learningRate
  * @property {number} steps
@@ -27,18 +27,18 @@ import { controlWords, optionLabel } from "./words.mjs";
  */
 
 /**
- * A moment at which something was moved.
+ * A change made during a run.
  * @typedef {{step: number, name: string, text: string, turn?: number}} Mark
  *     `turn` counts the changes of the dials
  */
 
-// A β so close to the one that suits the size was left open by the author: cutting a picture to whole
-// blocks changes the number of its features by that much.
-const OPEN_BETA = 0.25;
-const UNSTEERED = ["optimizer"]; // the page has Adam only
+// A β so close to the default is taken as the default: cropping a picture to whole blocks changes the
+// number of its features by up to this share.
+const NEAR_DEFAULT = 0.25;
+const UNSUPPORTED = ["optimizer"]; // the page only has Adam
 
 /**
- * The settings that a figure's `data-` attributes ask for; what they leave open is the default.
+ * The settings given by the `data-` attributes of a figure; missing ones have their defaults.
  *
  * @param {Record<string, string | undefined>} data
  * @param {Manifest} manifest
@@ -65,33 +65,33 @@ export function readSettings(data, manifest) {
     size: number("size", data.size, standard("size")),
     seed: number("seed", data.seed, 0),
   };
-  return { ...settings, beta: closeToOpen(settings, manifest) ? null : settings.beta };
+  return { ...settings, beta: isDefaultBeta(settings, manifest) ? null : settings.beta };
 }
 
 /**
- * Whether β is what it would be if it were left open: then it follows the size.
+ * Whether β is (nearly) the default, and should then follow the size.
  *
  * @param {Settings} settings
  * @param {Manifest} manifest
  */
-function closeToOpen(settings, manifest) {
+function isDefaultBeta(settings, manifest) {
   const sample = manifest.samples.find(({ name }) => name === settings.content);
   if (settings.beta === null || !sample) return false;
   const shape = fit(sample, settings.size, manifest.network.stride);
-  return Math.abs(settings.beta / openBeta(settings, manifest, shape) - 1) < OPEN_BETA;
+  return Math.abs(settings.beta / defaultBeta(settings, manifest, shape) - 1) < NEAR_DEFAULT;
 }
 
 /**
- * The controls that a figure shows, in the order in which they stand in the words.
+ * The controls of a figure, in their standard order.
  *
- * @param {string | undefined} asked names with blanks between them; all if there are none
+ * @param {string | undefined} asked names, separated by spaces; all controls if empty
  * @param {Words} words
  */
 export function readControls(asked, words) {
   const names = words.controls.map((control) => control.name);
   const wanted = asked?.trim() ? asked.trim().split(/\s+/) : names;
   wanted.forEach((name) => oneOf("controls", name, names));
-  return names.filter((name) => wanted.includes(name) && !UNSTEERED.includes(name));
+  return names.filter((name) => wanted.includes(name) && !UNSUPPORTED.includes(name));
 }
 
 /**
@@ -142,13 +142,13 @@ function share(names, weight) {
 }
 
 /**
- * β where it is left open: the same balance at every size (nst_teach.StyleObjective).
+ * The default β: the same balance at every size (nst_teach.StyleObjective).
  *
  * @param {Settings} settings
  * @param {Manifest} manifest
- * @param {{height: number, width: number}} size of the picture
+ * @param {{height: number, width: number}} size of the image
  */
-export function openBeta(settings, { network, style_strength }, { height, width }) {
+export function defaultBeta(settings, { network, style_strength }, { height, width }) {
   const used = network.content_layers.filter((layer) => layer.name in settings.contentLayers);
   const features = used.reduce(
     (sum, { filters, spacing }) => sum + filters * (height / spacing) * (width / spacing),
@@ -158,7 +158,7 @@ export function openBeta(settings, { network, style_strength }, { height, width 
 }
 
 /**
- * What the worker has to know of the settings at each step.
+ * The settings that the worker needs at each step.
  *
  * @param {Settings} settings
  * @returns {Dials}
@@ -168,7 +168,7 @@ export function dials({ contentLayers, styleLayers, alpha, beta, learningRate })
 }
 
 /**
- * How many times the style weighs what the content does, as the control shows it.
+ * log₁₀ β/α, as in the control.
  * @param {Settings} settings
  */
 export function logRatio({ alpha, beta }) {
@@ -176,7 +176,7 @@ export function logRatio({ alpha, beta }) {
 }
 
 /**
- * What was moved between two settings, in the few words that fit beside a curve.
+ * The differences between two settings, as short labels for the curves.
  *
  * @param {Settings} before
  * @param {Settings} after
@@ -216,17 +216,17 @@ function movedLayers(before, after) {
   const moved = Object.keys(after).filter((name) => (before[name] ?? 0) !== after[name]);
   if (moved.length === 1) return `${moved[0]} ${+after[moved[0]].toPrecision(2)}`;
   const used = Object.keys(after).filter((name) => after[name]);
-  return used.length <= 2 ? used.join(", ") : `${moved.length} moved`;
+  return used.length <= 2 ? used.join(", ") : `${moved.length} changed`;
 }
 
 /**
- * The call of `transfer` that does what the lab is set to do.
+ * The call of `transfer` that corresponds to the settings of the lab.
  *
  * @param {Settings} settings
  * @param {object} run
- * @param {number} run.steps that it took, or is to take
- * @param {Mark[]} run.marks what was moved on the way; a comment says it
- * @param {(name: string) => string} run.picture how a line of Python names a picture
+ * @param {number} run.steps the number of steps taken, or to be taken
+ * @param {Mark[]} run.marks changes made during the run, which become a comment
+ * @param {(name: string) => string} run.picture the Python expression for a picture
  */
 export function transferCall(settings, { steps, marks, picture }) {
   const lines = [
@@ -243,12 +243,12 @@ export function transferCall(settings, { steps, marks, picture }) {
     `size=${settings.size}`,
     `seed=${settings.seed}`,
   ].map((line) => `    ${line},`);
-  const head = ["from nst_teach import transfer", "", ...story(marks), "result = transfer("];
+  const head = ["from nst_teach import transfer", "", ...comment(marks), "result = transfer("];
   return [...head, ...lines, ")", 'result.save("result.png")', ""].join("\n");
 }
 
 /**
- * A mapping as Python writes it, one layer to a line; layers of weight 0 are left out.
+ * A Python dictionary, one layer per line, without layers of weight 0.
  *
  * @param {Record<string, number>} weights
  */
@@ -259,14 +259,14 @@ function dictionary(weights) {
 }
 
 /** @param {Mark[]} marks */
-function story(marks) {
+function comment(marks) {
   if (!marks.length) return [];
   const moves = marks.map(({ step, text }) => `#   step ${step}: ${text}`);
-  return ["# All in one go, as set at the end. The run in the page was steered on its way:", ...moves];
+  return ["# The final settings from the start. During the run in the page, these were changed:", ...moves];
 }
 
 /**
- * What the controls call the start of a run.
+ * The name of the start in the controls.
  *
  * @param {Words} words
  * @param {Settings} settings

@@ -1,6 +1,6 @@
 /**
- * What the reader sees: the picture, the curves, the buttons. It shows, and reports what is
- * pressed; it decides nothing.
+ * The display: the image, the curves, the buttons. It only shows things and reports which button is
+ * pressed.
  *
  * @module view
  */
@@ -49,15 +49,15 @@ export class View {
    */
   assemble(controls, simple) {
     const { go, step, reset, save, code } = this.buttons;
-    const walk = row(...(simple ? [go, reset] : [go, step, reset]));
-    const transport = make("div", { class: "nst-lab-transport" }, walk, this.status);
+    const buttons = row(...(simple ? [go, reset] : [go, step, reset]));
+    const transport = make("div", { class: "nst-lab-transport" }, buttons, this.status);
     const panel = make("div", { class: "nst-lab-controls" }, ...controls);
     const tools = [this.scrubber.element, panel, row(save, code), this.code.element];
     const parts = [this.stage.element, transport, this.note, ...(simple ? [panel] : tools)];
     return make("div", { class: "nst-lab-body" }, ...parts, this.live);
   }
 
-  /** Put a picture on the canvas; the poster goes. @param {Frame} frame @param {string} alt */
+  /** Draw an image on the canvas, in place of the poster. @param {Frame} frame @param {string} alt */
   showPicture({ bytes, width, height }, alt) {
     if (this.stage.canvas.width !== width || this.stage.canvas.height !== height)
       Object.assign(this.stage.canvas, { width, height });
@@ -67,7 +67,7 @@ export class View {
     this.stage.canvas.hidden = false;
     this.stage.poster.hidden = true;
     const caption = this.figure.querySelector("figcaption");
-    if (caption) caption.hidden = true; // it speaks of the poster
+    if (caption) caption.hidden = true; // it describes the poster
   }
 
   /** @param {Point[]} points @param {Mark[]} marks @param {number | null} cursor @param {string} description */
@@ -78,7 +78,7 @@ export class View {
     if (this.stage.legend.innerHTML !== text) this.stage.legend.innerHTML = text;
   }
 
-  /** @param {number[]} steps that have frames @param {number} index of the one that is shown */
+  /** @param {number[]} steps with a frame @param {number} index of the displayed one */
   showFrames(steps, index) {
     this.scrubber.slider.disabled = steps.length < 2;
     this.scrubber.slider.max = String(Math.max(0, steps.length - 1));
@@ -93,18 +93,18 @@ export class View {
     this.status.textContent = text;
   }
 
-  /** Read out, when the reader's program comes to it. @param {string} text */
-  say(text) {
+  /** Announce to screen readers. @param {string} text */
+  announce(text) {
     this.live.textContent = text;
   }
 
-  /** A message that stays until the next action; empty takes it away. @param {string} text */
+  /** Show a message until the next action; an empty text removes it. @param {string} text */
   showNote(text) {
     this.note.textContent = text;
     this.note.hidden = !text;
   }
 
-  /** @param {string} label of the main button @param {boolean} busy nothing can be pressed */
+  /** @param {string} label of the main button @param {boolean} busy whether all buttons are disabled */
   showButtons(label, busy) {
     this.buttons.go.textContent = label;
     this.stage.arrow.hidden = busy || label !== this.words.actions.start || this.stage.poster.hidden;
@@ -126,9 +126,9 @@ export class View {
   }
 }
 
-/** The poster, later the canvas; the curves beside it. @param {HTMLImageElement} poster */
+/** The poster or the canvas, with the curves next to it. @param {HTMLImageElement} poster */
 function makeStage(poster) {
-  poster.classList.add("dark-light"); // else the theme dims it on a dark page
+  poster.classList.add("dark-light"); // otherwise the theme dims it on a dark page
   const canvas = make("canvas", { role: "img", hidden: true });
   const arrow = make("span", { class: "nst-lab-arrow", "aria-hidden": "true" }, "▶");
   const picture = make("div", { class: "nst-lab-picture" }, poster, canvas, arrow);

@@ -1,6 +1,6 @@
 /**
  * The words and ranges that the lab shares with the studio: nst_teach/studio_controls.json, which
- * tools/assets.py copies beside what the pages load.
+ * tools/assets.py copies into the folder of served files.
  *
  * @module words
  */
@@ -11,7 +11,7 @@
  * @typedef {{value: string | number, label: string}} Option
  * @typedef {object} ControlWords
  * @property {string} name
- * @property {string} mark how the curve calls it
+ * @property {string} mark the short name in the marks of the curves
  * @property {"picture" | "slider" | "choice" | "sliders"} kind
  * @property {string} label
  * @property {string} help
@@ -68,7 +68,7 @@ export function controlWords(words, name) {
 }
 
 /**
- * What the control `name` calls `value`.
+ * The label of `value` in the control `name`.
  *
  * @param {Words} words
  * @param {string} name

@@ -1,5 +1,5 @@
 /**
- * The run itself, in a thread of its own, so that the page stays quick. See protocol.mjs.
+ * The run itself, in its own thread, so that the page remains responsive. See protocol.mjs.
  *
  * @module worker
  */
@@ -10,25 +10,25 @@ import { fetched } from "./images.mjs";
 
 /** @import { Answer, Begin, Dials, Load, Picture, Request, Steer } from "./protocol.mjs" */
 
-const GZIP = [0x1f, 0x8b]; // the first two bytes of such a file
+const GZIP = [0x1f, 0x8b]; // the first two bytes of a gzip file
 
 /** @type {Graph} */
 let graph;
 /** @type {{run: number, picture: Picture, adam: Adam, dials: Dials, turn: number, step: number}} */
-let walk;
+let current;
 let until = 0; // the step at which to stop
-let walking = false;
+let running = false;
 
 /**
  * @param {Answer} answer
- * @param {Transferable[]} [handedOver]
+ * @param {Transferable[]} [transferred]
  */
-function say(answer, handedOver = []) {
-  self.postMessage(answer, { transfer: handedOver });
+function send(answer, transferred = []) {
+  self.postMessage(answer, { transfer: transferred });
 }
 
 /**
- * A file's bytes. Some servers unpack .gz on their own: then there is nothing left to do.
+ * The bytes of a file, decompressed unless the server has already done so.
  *
  * @param {string} address
  */
@@ -45,42 +45,42 @@ async function bytes(address) {
 async function load({ runtime, wasm, graph: file, network }) {
   const [ort, binary, model] = await Promise.all([import(runtime), bytes(wasm), bytes(file)]);
   ort.env.logLevel = "error";
-  ort.env.wasm.numThreads = 1; // more need headers that static hosts do not send
+  ort.env.wasm.numThreads = 1; // more threads need headers that static hosts do not send
   ort.env.wasm.wasmBinary = binary;
   const options = { executionProviders: ["wasm"], logSeverityLevel: 3 }; // errors only
   const session = await ort.InferenceSession.create(model, options);
   graph = new Graph(session, ort.Tensor, network);
-  say({ type: "ready" });
+  send({ type: "ready" });
 }
 
 /** @param {Begin} request */
 async function begin({ run, start, content, style, dials }) {
-  await graph.aimAtContent(content);
-  await graph.aimAtStyle(style);
-  walk = { run, picture: start, adam: new Adam(start.pixels.length), dials, turn: 0, step: 0 };
-  [until, walking] = [0, false];
+  await graph.setContent(content);
+  await graph.setStyle(style);
+  current = { run, picture: start, adam: new Adam(start.pixels.length), dials, turn: 0, step: 0 };
+  [until, running] = [0, false];
 }
 
 /** @param {Steer} request */
 async function steer({ turn, dials, content, style }) {
-  if (content) await graph.aimAtContent(content);
-  if (style) await graph.aimAtStyle(style);
-  Object.assign(walk, { dials, turn });
+  if (content) await graph.setContent(content);
+  if (style) await graph.setStyle(style);
+  Object.assign(current, { dials, turn });
 }
 
-/** One step: evaluate, move, tell. */
-async function stride() {
-  const { run, turn, picture, adam, dials } = walk;
+/** One step: evaluate, update, report. */
+async function takeStep() {
+  const { run, turn, picture, adam, dials } = current;
   const { losses, gradient } = await graph.evaluate(picture, dials);
-  if (!Number.isFinite(losses.total)) throw new Error("the loss is no longer a number");
+  if (!Number.isFinite(losses.total)) throw new Error("the loss is not finite");
   adam.step(picture.pixels, gradient, dials.learningRate);
-  walk.step += 1;
+  current.step += 1;
   const pixels = picture.pixels.slice();
-  say({ type: "step", run, step: walk.step, turn, pixels, losses }, [pixels.buffer]);
+  send({ type: "step", run, step: current.step, turn, pixels, losses }, [pixels.buffer]);
 }
 
 /**
- * Requests, one after the other and in their order: none can change a step that is under way.
+ * Requests, which are processed in order, and never in the middle of a step.
  * @type {Request[]}
  */
 const waiting = [];
@@ -92,20 +92,20 @@ async function work() {
     for (;;) {
       const request = waiting.shift();
       if (request) await serve(request);
-      else if (walking && walk.step < until) await stride();
+      else if (running && current.step < until) await takeStep();
       else break;
-      await breath();
+      await pendingMessages();
     }
-    if (walking) rest();
+    if (running) pause();
   } catch (error) {
-    say({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
+    send({ type: "failed", reason: error instanceof Error ? error.message : String(error) });
   }
   awake = false;
 }
 
-function rest() {
-  walking = false;
-  say({ type: "paused", run: walk.run, step: walk.step });
+function pause() {
+  running = false;
+  send({ type: "paused", run: current.run, step: current.step });
 }
 
 /** @param {Request} request */
@@ -113,20 +113,20 @@ async function serve(request) {
   if (request.type === "load") await load(request);
   else if (request.type === "begin") await begin(request);
   else if (request.type === "steer") await steer(request);
-  else if (request.type === "run") [walking, until] = [true, request.until];
-  else if (request.type === "pause" && walking) rest();
+  else if (request.type === "run") [running, until] = [true, request.until];
+  else if (request.type === "pause" && running) pause();
 }
 
-/** Let messages in. A channel, because browsers make timers wait. */
+/** Lets pending messages arrive between two steps. Browsers delay timers, but not channels. */
 const channel = new MessageChannel();
 /** @type {() => void} */
-let breathe = () => {};
-channel.port1.onmessage = () => breathe();
+let proceed = () => {};
+channel.port1.onmessage = () => proceed();
 
 /** @returns {Promise<void>} */
-function breath() {
+function pendingMessages() {
   return new Promise((resolve) => {
-    breathe = resolve;
+    proceed = resolve;
     channel.port2.postMessage(null);
   });
 }
