@@ -116,7 +116,7 @@ def test_ids_come_from_page_and_position(notebook):
 
 
 def test_tags_of_a_cell_are_kept(notebook):
-    assert notebook.cells[2].metadata == {"tags": ["hide-input"]}
+    assert notebook.cells[2].metadata.tags == ["hide-input"]
 
 
 def test_book_reads_the_source_as_it_was_written(project):

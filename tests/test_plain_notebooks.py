@@ -166,9 +166,11 @@ def test_notebook_reads_well_without_any_extension(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_cells_of_code_keep_their_tags_and_nothing_else(path):
+def test_cells_of_code_keep_their_tags_and_are_folded_where_the_book_folds_them(path):
     for cell in nbformat.read(path, as_version=4).cells:
-        assert set(cell.metadata) <= {"tags"}
+        hidden = {"hide-input", "remove-cell"} & set(cell.metadata.get("tags", ()))
+        assert set(cell.metadata) <= {"tags", "jupyter"}
+        assert cell.metadata.get("jupyter") == ({"source_hidden": True} if hidden else None)
 
 
 def test_figures_are_counted_through_in_each_notebook():
@@ -411,7 +413,7 @@ ANCHOR = plain.anchor("fig-own")
 def test_caption_follows_its_cell_and_links_lead_above_it(page):
     text, code, caption = page.cells([new_markdown_cell("# Title"), drawing()])
     assert text.source == f"# 3. Title\n\n{ANCHOR}"
-    assert code.metadata == {"tags": ["hide-input"]}
+    assert code.metadata == {"tags": ["hide-input"], "jupyter": {"source_hidden": True}}
     assert caption.source == "**Fig. 3.1.** Words."
 
 

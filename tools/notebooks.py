@@ -140,7 +140,7 @@ def setup_cell(address: str) -> NotebookNode:
     if address.startswith(GITHUB):
         source += ON_COLAB.format(address=address.replace(GITHUB, COLAB))
     source = source.rstrip("\n")
-    return new_code_cell(source, metadata={"tags": list(SETUP_TAGS)})
+    return new_code_cell(source, metadata=plain.folded(list(SETUP_TAGS)))
 
 
 def with_setup(cells: list[NotebookNode], address: str) -> list[NotebookNode]:

@@ -1,10 +1,10 @@
-"""Plain notebooks: MyST as the Markdown that every front end shows, with no extension.
+"""Plain notebooks: converts MyST to Markdown that every front end can show, without extensions.
 
-The book reads MyST. JupyterLab, Notebook, VS Code and Colab read CommonMark and some HTML, and
-would show the rest as it was typed. So the notebooks that people open say the same in what all of
-them can show: block quotes, pictures within the text, "Fig. 8.3" with a link, authors and years.
+The book supports MyST. JupyterLab, Notebook, VS Code and Colab support CommonMark and some HTML,
+and would show everything else as source text. The notebooks therefore use only what all of them
+can show: block quotes, pictures within the text, "Fig. 8.3" with a link, authors and years.
 
-A directive or role that is not known here is an error that names it: add its plain form below.
+An unknown directive or role is an error that names it: add its plain form below.
 """
 
 from __future__ import annotations
@@ -27,11 +27,13 @@ from plain_text import Directive, PlainError, Role
 
 Cells = list[NotebookNode]
 
+FOLDED = {"hide-input", "remove-cell"}
+
 TITLES = ("note", "tip", "hint", "important", "warning", "caution", "danger", "seealso")
 """Admonitions whose name is their title."""
 
 REFERENCE = re.compile(r"^(?P<text>.+?)\s*<(?P<target>[^<>]+)>$", re.S)
-"""What a role refers to, with words of its own: `the swirls <fig-gram-night>`."""
+"""The target of a role with explicit text: `the swirls <fig-gram-night>`."""
 
 HEADING = re.compile(r"^# +(?=\S)", re.M)
 RST_ENTRY = re.compile(r"^\.\. (?=[\w:]+:: )", re.M)
@@ -42,7 +44,7 @@ WITHOUT_TIMES = "*The book lists here how long each page took to run when it was
 
 @dataclass(frozen=True)
 class Book:
-    """What a page has to know of the others: their numbers, their figures, the works they cite."""
+    """What a page needs to know about the others: chapter numbers, figures, cited works."""
 
     root: Path
     chapters: Mapping[str, int]
@@ -69,7 +71,7 @@ def plain_cells(cells: Cells, book: Book, page: str) -> Cells:
 
 @dataclass
 class Page:
-    """One page on its way into plain Markdown."""
+    """The conversion of one page to plain Markdown."""
 
     book: Book
     name: str
@@ -88,7 +90,7 @@ class Page:
         return done
 
     def text_cell(self, source: str) -> str:
-        """A whole cell of text. The bytes of pictures stand at its end, in nobody's way."""
+        """A whole cell of text, with the bytes of its pictures at the end."""
         self.pictures = {}
         text = self.text(source)
         ends = [f"[{name}]: {address}" for name, address in self.pictures.items()]
@@ -97,8 +99,7 @@ class Page:
     def code_cell(self, cell: NotebookNode, before: NotebookNode | None) -> Cells:
         """A cell of code, then its figure's caption. The anchor is above both where it can be."""
         figure, name = plain_numbers.figure_of(cell), plain_numbers.figure_of(cell).get("name")
-        tags = {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
-        code = _with(cell, metadata=NotebookNode(tags))
+        code = _with(cell, metadata=NotebookNode(folded(cell.metadata.get("tags", []))))
         if "caption" not in figure:
             return [code]
         caption = self.caption(name, figure["caption"])
@@ -109,7 +110,7 @@ class Page:
         return [code, new_markdown_cell(self.text_cell(caption))]
 
     def text(self, source: str) -> str:
-        """Markdown with nothing of MyST in it."""
+        """Markdown without MyST."""
         blocks = list(plain_text.directives(source))
         roles = [role for role in plain_text.roles(source) if not _within(role, blocks)]
         # In the order of the text, in which works are cited and then listed.
@@ -118,7 +119,7 @@ class Page:
         return plain_text.rewritten(source, edits).rstrip()
 
     def plain_form(self, span: plain_text.Span) -> str:
-        """What stands in place of a directive, a role or a comment."""
+        """The replacement for a directive, a role or a comment."""
         match span:
             case Directive():
                 return f"{self.block(span)}\n"
@@ -146,7 +147,7 @@ class Page:
         return quoted(f"**{self.text(title)}**\n\n{self.text(directive.body)}")
 
     def folded(self, directive: Directive) -> str:
-        """A text to be opened."""
+        """A text to be unfolded."""
         inside = self.text(directive.body)
         return f"<details>\n<summary>{directive.argument}</summary>\n\n{inside}\n\n</details>"
 
@@ -166,19 +167,19 @@ class Page:
         return self.book.works.listed(self.cited)
 
     def documented(self, directive: Directive) -> str:
-        """What the book documents here, by name."""
+        """The names of what the book documents here."""
         entries = RST_ENTRY.split(directive.body)[1:]
         head = [LISTED, ""] if any(entry.startswith("auto") for entry in entries) else []
         return "\n".join([*head, *map(documented_name, entries)])
 
     def times(self, _: Directive) -> str:
-        """A sentence in place of a table that exists in the book alone."""
+        """A sentence instead of a table that exists only in the book."""
         return WITHOUT_TIMES
 
     # Roles
 
     def numbered(self, content: str) -> str:
-        """`Fig. 8.3`, or words of the author's around the number, linked to the figure."""
+        """`Fig. 8.3`, or the author's text with the number, linked to the figure."""
         found = REFERENCE.match(content)
         label, words = (found["target"], found["text"]) if found else (content, "Fig. %s")
         if label not in self.book.figures:
@@ -233,7 +234,7 @@ BLOCKS: dict[str, Callable[[Page, Directive], str]] = {
     "eval-rst": Page.documented,
     "nb-exec-table": Page.times,
 }
-"""The directives that sources may use, and what becomes of each."""
+"""The directives that sources may use, and the conversion of each."""
 
 ROLES: dict[str, Callable[[Page, str], str]] = {
     "numref": Page.numbered,
@@ -241,13 +242,22 @@ ROLES: dict[str, Callable[[Page, str], str]] = {
     "footcite:t": Page.cited_in_text,
     "term": Page.term,
 }
-"""The roles that sources may use, and what becomes of each."""
+"""The roles that sources may use, and the conversion of each."""
 
 KNOWN = "write it another way, or give it one in BLOCKS or ROLES of tools/plain.py"
 
 
+def folded(tags: list[str]) -> dict[str, object]:
+    """The metadata of a cell with these tags. Code that the book folds or leaves out is folded
+    by JupyterLab and Notebook, too, and still runs."""
+    metadata: dict[str, object] = {"tags": tags} if tags else {}
+    if FOLDED & set(tags):
+        metadata["jupyter"] = {"source_hidden": True}
+    return metadata
+
+
 def anchor(name: str) -> str:
-    """A place that links can lead to. Colab goes by `name`, the others by `id`."""
+    """A link target. Colab uses `name`, the others use `id`."""
     return f'<a id="{name}" name="{name}"></a>'
 
 
@@ -262,7 +272,7 @@ def documented_name(entry: str) -> str:
 
 
 def is_text(cell: NotebookNode | None) -> bool:
-    """Whether a cell is text of ours, to which a line can be added."""
+    """Whether a cell is text to which a line can be added."""
     return cell is not None and cell.cell_type == "markdown" and not cell.metadata.get("tags")
 
 
