@@ -92,7 +92,7 @@ def starts(size: int, evaluations: int, only: int) -> None:
 
 
 def margins(size: int, evaluations: int, only: int) -> None:
-    """Photographs that lie on the bounds, and how far from them the walk over z begins."""
+    """Photographs with pixels at the bounds, and several margins at which the run over z begins."""
     photo = load_image(PAIRS[0][0], size=size)
     grey = photo.mean(1, keepdim=True).expand_as(photo)
     photos = {
@@ -133,7 +133,7 @@ def overhead(size: int, evaluations: int, only: int) -> None:
         repeats = max(1, PIXELS_A_ROUND // side**2)
         evaluation = _processor_time(evaluate, repeats)
         free, bounded = (
-            _processor_time(lambda n=name, image=image: _walk(n, image), 1) / OVERHEAD_STEPS
+            _processor_time(lambda n=name, image=image: _minimise(n, image), 1) / OVERHEAD_STEPS
             for name in ("lbfgs-unbounded", "lbfgs")
         )
         more = (bounded - free) / (evaluation + free)
@@ -141,7 +141,7 @@ def overhead(size: int, evaluations: int, only: int) -> None:
         print(f" {more:16.1%}", flush=True)
 
 
-def _walk(name: str, image: Tensor) -> None:
+def _minimise(name: str, image: Tensor) -> None:
     """The optimiser's own arithmetic: in a long bowl, which costs next to nothing itself."""
     steepness = torch.linspace(1, 1000, image.numel()).view_as(image)
 

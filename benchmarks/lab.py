@@ -72,16 +72,16 @@ class InTorch:
             content_layers=network.content_layers,
             style_layers=network.style_layers,
         )
-        self.walk(2)
+        self.run(2)
 
-    def walk(self, steps: int) -> None:
+    def run(self, steps: int) -> None:
         optimize(self.objective, self.photo, optimizer="adam", steps=steps, progress=False)
 
     def seconds(self) -> float:
         """Seconds for a step, over one round."""
         torch.set_num_threads(1)
         started = time.perf_counter()
-        self.walk(STEPS)
+        self.run(STEPS)
         return (time.perf_counter() - started) / STEPS
 
 

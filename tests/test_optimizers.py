@@ -62,29 +62,29 @@ def start(value: float = 0.5) -> torch.Tensor:
 
 @EVERY_OPTIMIZER
 def test_it_finds_the_minimum_of_a_quadratic(name, target):
-    walker = make_optimizer(name, start())
-    walker.run(Quadratic(target, STEEP), ENOUGH_STEPS[name])
-    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-3)
+    optimizer = make_optimizer(name, start())
+    optimizer.run(Quadratic(target, STEEP), ENOUGH_STEPS[name])
+    torch.testing.assert_close(optimizer.image.detach(), target, rtol=0, atol=1e-3)
 
 
 @EVERY_OPTIMIZER
 def test_it_moves_the_picture_that_it_was_given(name, target):
     """In place: whoever holds the tensor sees it change."""
     image = start()
-    walker = make_optimizer(name, image)
-    walker.run(Quadratic(target), 3)
-    assert walker.image is image
+    optimizer = make_optimizer(name, image)
+    optimizer.run(Quadratic(target), 3)
+    assert optimizer.image is image
     assert not torch.equal(image.detach(), start().detach())
 
 
 @EVERY_OPTIMIZER
 def test_it_takes_the_steps_asked_for_and_counts_them(name):
     """No tolerance ends the run early: what looks like a standstill in one layer is not one."""
-    walker = make_optimizer(name, start(0.0))
-    walker.run(Valley(), 5)
-    assert walker.step == 5
-    walker.run(Valley(), 2)
-    assert walker.step == 7
+    optimizer = make_optimizer(name, start(0.0))
+    optimizer.run(Valley(), 5)
+    assert optimizer.step == 5
+    optimizer.run(Valley(), 2)
+    assert optimizer.step == 7
 
 
 def blas_threads() -> set[int]:
@@ -122,9 +122,9 @@ def test_adam_evaluates_once_a_step(target):
 def test_the_first_step_of_adam_has_the_size_of_its_learning_rate(target):
     """Adam divides the gradient by its own size: every pixel moves alike, however steep."""
     for rate in (None, 0.1):
-        walker = make_optimizer("adam", start(), rate)
-        walker.run(Quadratic(target, STEEP), 1)
-        moved = (walker.image.detach() - 0.5).abs()
+        optimizer = make_optimizer("adam", start(), rate)
+        optimizer.run(Quadratic(target, STEEP), 1)
+        moved = (optimizer.image.detach() - 0.5).abs()
         expected = torch.full_like(moved, rate or ADAM_LEARNING_RATE)
         torch.testing.assert_close(moved, expected, rtol=1e-4, atol=0)
 
@@ -138,14 +138,14 @@ def test_lbfgs_solves_a_quadratic_in_few_steps(target):
 
 def losses_by_step(name: str, steps: int) -> list[float]:
     """The loss at the end of each step in the valley, evaluations within a step left out."""
-    walker, valley, ends = make_optimizer(name, start(-0.7)), Valley(), {}
+    optimizer, valley, ends = make_optimizer(name, start(-0.7)), Valley(), {}
 
     def evaluate(image):
         loss, gradient = valley(image)
-        ends[walker.step] = loss.item()
+        ends[optimizer.step] = loss.item()
         return loss, gradient
 
-    walker.run(evaluate, steps)
+    optimizer.run(evaluate, steps)
     return list(ends.values())
 
 
@@ -173,11 +173,11 @@ def test_only_the_unbounded_show_the_objective_a_value_out_of_range(name):
         seen.append(image.detach().clone())
         return quadratic(image)
 
-    walker = make_optimizer(name, start())
-    walker.run(evaluate, 40)
-    everything = torch.stack([*seen, walker.image.detach()])
-    assert (everything.min() >= 0 and everything.max() <= 1) == walker.bounded
-    assert walker.bounded == (name not in ("lbfgs-unbounded", "lbfgs-plain"))
+    optimizer = make_optimizer(name, start())
+    optimizer.run(evaluate, 40)
+    everything = torch.stack([*seen, optimizer.image.detach()])
+    assert (everything.min() >= 0 and everything.max() <= 1) == optimizer.bounded
+    assert optimizer.bounded == (name not in ("lbfgs-unbounded", "lbfgs-plain"))
 
 
 @pytest.mark.parametrize(("name", "accuracy"), [("scipy", 1e-6), ("lbfgs", 1e-4)])
@@ -203,18 +203,18 @@ def test_the_minimum_within_the_bounds_is_found(name, accuracy):
 @pytest.mark.parametrize("value", [0.0, 1.0], ids=["black", "white"])
 def test_a_pixel_that_starts_on_a_bound_can_leave_it(name, value, target):
     """Where x = ½ + ½ sin z has no slope, a walk over z would stand still for ever."""
-    walker = make_optimizer(name, start(value))
-    walker.run(Quadratic(target), 200)
-    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-2)
+    optimizer = make_optimizer(name, start(value))
+    optimizer.run(Quadratic(target), 200)
+    torch.testing.assert_close(optimizer.image.detach(), target, rtol=0, atol=1e-2)
 
 
 def test_the_slope_of_the_walk_inside_the_bounds_is_that_of_the_sine():
     """The chain rule, against finite differences of the loss over z."""
     quadratic = Quadratic(torch.tensor([0.0, 0.3, 1.0]).expand(1, 1, 2, 3).double(), STEEP.double())
     image = torch.linspace(0.1, 0.9, 6, dtype=torch.float64).view(1, 1, 2, 3).requires_grad_(True)
-    walker = make_optimizer("lbfgs", image)
-    z = walker.variables.detach()
-    slope = walker._chain(quadratic(0.5 + 0.5 * z.sin())[1])
+    optimizer = make_optimizer("lbfgs", image)
+    z = optimizer.variables.detach()
+    slope = optimizer._chain(quadratic(0.5 + 0.5 * z.sin())[1])
     for index in range(6):
         there, back = z.clone().flatten(), z.clone().flatten()
         there[index] += 1e-6
@@ -226,33 +226,33 @@ def test_the_slope_of_the_walk_inside_the_bounds_is_that_of_the_sine():
 @EVERY_OPTIMIZER
 def test_a_step_counts_the_same_for_everybody(name):
     """0 is the start, and k is what step k tries or reaches: each k comes up, and none beyond."""
-    walker, valley, seen = make_optimizer(name, start(0.3)), Valley(), []
+    optimizer, valley, seen = make_optimizer(name, start(0.3)), Valley(), []
 
     def evaluate(image):
-        seen.append(walker.step)
+        seen.append(optimizer.step)
         return valley(image)
 
-    walker.run(evaluate, 6)
+    optimizer.run(evaluate, 6)
     assert seen == sorted(seen)
     assert seen.count(0) == 1
     # Adam, and L-BFGS without a line search, do not look at where their last step leads.
     last = 5 if name in ("adam", "lbfgs-plain") else 6
     assert set(seen) == set(range(last + 1))
-    assert walker.step == 6
+    assert optimizer.step == 6
 
 
 @EVERY_OPTIMIZER
 def test_no_tolerance_of_the_scale_of_the_loss_ends_a_run(name, target):
     """Torch's defaults are absolute numbers: a loss in small units would stop at once."""
-    walker = make_optimizer(name, start())
-    walker.run(Quadratic(target, 1e-9 * STEEP), 5)
-    assert walker.step == 5
+    optimizer = make_optimizer(name, start())
+    optimizer.run(Quadratic(target, 1e-9 * STEEP), 5)
+    assert optimizer.step == 5
 
 
 def test_scipy_begins_from_the_nearest_picture_in_range(target):
-    walker = make_optimizer("scipy", start(3.0))
-    walker.run(Quadratic(target), 10)
-    torch.testing.assert_close(walker.image.detach(), target, rtol=0, atol=1e-4)
+    optimizer = make_optimizer("scipy", start(3.0))
+    optimizer.run(Quadratic(target), 10)
+    torch.testing.assert_close(optimizer.image.detach(), target, rtol=0, atol=1e-4)
 
 
 # --- going on ------------------------------------------------------------------------------------
