@@ -52,7 +52,7 @@ def objective(content: Tensor | str, style: str, size: int) -> StyleObjective:
 
 
 def best(goal: StyleObjective, start: str | Tensor, optimizer: str, evaluations: int) -> float:
-    """The lowest total of a picture in [0, 1] after so many evaluations."""
+    """The lowest total of an image in [0, 1] after so many evaluations."""
     return optimize(
         goal, start, optimizer=optimizer, steps=evaluations, progress=False,
         callback=lambda record, image: record.evaluations < evaluations,
@@ -172,7 +172,7 @@ def main() -> None:
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--size", type=int, default=160, help="longer side (%(default)s)")
     parser.add_argument("--evaluations", type=int, default=120, help="(%(default)s)")
-    parser.add_argument("--only", type=int, help="so many rows")
+    parser.add_argument("--only", type=int, help="number of rows")
     arguments = parser.parse_args()
     TABLES[arguments.table](arguments.size, arguments.evaluations, arguments.only)
 

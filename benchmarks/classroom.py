@@ -1,11 +1,11 @@
-"""What does each notebook of the course take? `nst-teach doctor` predicts time and memory from it.
+"""Measure time and memory of each notebook of the course, for `nst-teach doctor`'s predictions.
 
     python benchmarks/classroom.py [--again] [NOTEBOOK …]
 
-Each notebook runs from beginning to end in a kernel of its own, on one thread. Time is counted as
-the processor's time, which does not care what else the machine does, and divided by that of the
-probe: ten steps at 128 pixels, measured in the same way. Results go into nst_teach/costs.json after
-each notebook; those that stand there already are left alone, unless you name them or say --again.
+Each notebook runs from beginning to end in its own kernel, on one thread. Time is processor time,
+which depends little on other programs, divided by that of the probe: ten steps at 128 pixels,
+measured in the same way. Results are written to nst_teach/costs.json after each notebook; those
+already in the table are skipped, unless you name them or pass --again.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def write_table(table: dict) -> None:
 
 
 def main() -> None:
-    """Measure what is missing, and say it line by line."""
+    """Measure the missing notebooks, and print a line for each."""
     parser = argparse.ArgumentParser(description="Time and memory of each notebook.")
     parser.add_argument("names", metavar="NOTEBOOK", nargs="*", help="stems; all by default")
     parser.add_argument("--again", action="store_true", help="measure everything anew")

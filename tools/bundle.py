@@ -1,13 +1,13 @@
 """Pack the course for a room without a network.
 
     python tools/bundle.py [--wheels] [--output FOLDER]    make the bundles
-    python tools/bundle.py --verify FILE.zip               find files that came damaged
+    python tools/bundle.py --verify FILE.zip               find damaged files
 
-Two archives are made: one for students, with the built book, the notebooks, the package and a list
-of exact versions, and one with the solutions alone. `--wheels` adds every package in that list, so
-that nothing at all is fetched in the room. It needs a package index now, and gigabytes. pip's own
-settings apply: an index with CPU builds of torch saves most of them. The same inputs give the same
-bytes.
+There are two archives: one for students, with the built book, the notebooks, the package and a list
+of exact versions, and one with only the solutions. `--wheels` adds every package in that list, so
+that nothing has to be fetched in the room. This needs a package index and gigabytes of space; pip's
+settings apply, and an index with CPU builds of torch saves most of them. The same inputs give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ Content = Path | bytes
 
 
 class BundleError(RuntimeError):
-    """A bundle that cannot be made; the message says what is missing and what to do."""
+    """A bundle that cannot be made; the message states what is missing and what to do."""
 
 
 def site_files(root: Path) -> dict[str, Content]:
@@ -71,7 +71,7 @@ def is_hidden(path: Path, folder: Path) -> bool:
 
 
 def project_files(root: Path, patterns: Iterable[str]) -> dict[str, Content]:
-    """Files of the project under their own names, so that links between notebooks still lead."""
+    """Files of the project under their own names, so that links between notebooks still work."""
     found = (path for pattern in (*patterns, "LICENSE") for path in root.glob(pattern))
     return {path.relative_to(root).as_posix(): path for path in found if path.is_file()}
 
@@ -272,7 +272,7 @@ You need Python {python} or newer{exactly}.
     nst-teach doctor
     jupyter lab
 
-`nst-teach doctor` says whether this machine is ready, and how long each page takes on it.
+`nst-teach doctor` checks whether this machine is ready, and how long each page takes on it.
 """
 
 WITH_WHEELS = {
@@ -290,7 +290,7 @@ SOLUTIONS_README = (
 
 
 def readme(root: Path, complete: bool) -> bytes:
-    """How to use the bundle, as its README says it."""
+    """How to use the bundle, as in its README."""
     project = (root / "pyproject.toml").read_text(encoding="utf-8")
     python = re.search(r'requires-python = ">=([\d.]+)"', project)[1]
     version = re.search(r'^version = "(.+)"', project, re.M)[1]

@@ -3,12 +3,12 @@
     python tools/evaluate_petite.py --run runs/petite --exact FILE --narrow FILE \\
         --fit FOLDER --test FOLDER --pictures FOLDER --out nst_teach/weights/petite.json
 
-Four questions, asked of pictures that it was not trained on:
+Four questions, for pictures that were not used in the training:
 
 1. How well do linear heads on its features predict VGG-19's features? (R² at five layers; the heads
    are solved by ridge regression on other pictures, `--fit`.) Beside it: the same with random
    weights.
-2. Does a stylisation made with it carry the style, and keep the photograph, *as VGG-19 sees them*?
+2. Does a stylisation made with it have the style, and keep the photograph, *according to VGG-19*?
    Beside it: the same with random weights, and with the exact VGG-19 itself.
 3. How long do 100 evaluations take?
 4. How large is it, does a filter never fire, and does half precision matter?
@@ -29,7 +29,7 @@ from torch import Tensor
 
 from nst_teach import load_image, load_network, losses, optimize, transfer
 from nst_teach.networks import PETITE_PLAN, WEIGHTS_FOLDER, FeatureNetwork, build_vgg
-from nst_teach.objective import StyleObjective
+from nst_teach.objective import STYLE_STRENGTH, StyleObjective
 
 R2_SIZE = 481  # pixels, longer side: that of the BSDS photographs, which stay as they are
 FIT_PICTURES = 120  # enough positions at relu5_1 for heads of 129 × 512 numbers
@@ -45,7 +45,7 @@ RANDOM_SEED = 0
 
 
 class TeacherNetwork(torch.nn.Module):
-    """A teacher behind the interface of a `FeatureNetwork`, to stylise with it for comparison."""
+    """A teacher with the interface of a `FeatureNetwork`, for stylisations to compare with."""
 
     def __init__(self, teacher: Teacher):
         super().__init__()
@@ -88,7 +88,7 @@ def head_scores(fit: tuple[dict, dict], test: tuple[dict, dict]) -> dict[str, fl
 
 
 def taught(exact: Teacher, narrow: Teacher, pictures: list[Tensor]) -> dict:
-    """What the teachers see: the exact one as deep as it goes, the narrow one below."""
+    """The teachers' features: the exact one's as deep as it goes, the narrow one's below."""
     return sampled(exact, EXACT_TAPS, pictures) | sampled(narrow, TAPS[3:], pictures)
 
 
@@ -118,13 +118,17 @@ def judge(exact: Teacher, image: Tensor, content: Tensor, style: Tensor) -> tupl
 
 
 def stylise(network, content: Tensor, style: Tensor, divisor: float = 1.0) -> Tensor:
-    """The default transfer with β divided; a network that ends at relu3_1 uses what it has."""
+    """A transfer at a fraction of petite's default β; a network may end at relu3_1.
+
+    β is `STYLE_STRENGTH` per content feature for all networks, whatever their activations' scale.
+    """
     layers = {
         "content_layers": getattr(network, "content_layers", EXACT_TAPS[-1:]),
         "style_layers": getattr(network, "style_layers", EXACT_TAPS),
     }
-    beta = StyleObjective(content, style, network, **layers).beta / divisor
-    objective = StyleObjective(content, style, network, **layers, beta=beta)
+    objective = StyleObjective(content, style, network, **layers, beta=1.0)
+    features = sum(target.numel() for target in objective.content_targets.values())
+    objective.beta = STYLE_STRENGTH * features / divisor
     return optimize(objective, content, steps=STYLE_STEPS).image
 
 
@@ -223,7 +227,7 @@ def evaluate(arguments: argparse.Namespace) -> dict:
 
 
 def random_network() -> FeatureNetwork:
-    """What training is measured against: the same plan with PyTorch's first weights."""
+    """The baseline: the same widths with PyTorch's initial weights."""
     torch.manual_seed(RANDOM_SEED)
     return build_vgg("random", PETITE_PLAN, "average")
 

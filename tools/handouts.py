@@ -1,6 +1,6 @@
 """From one solved source to the notebooks of an exercise: the student's and the solution.
 
-A source marks what a student has to write in the way of nbgrader, and says by tags what a cell is:
+A source marks solutions as nbgrader does, and the tags of a cell state its purpose:
 
 - `task`: code with a region between `### BEGIN SOLUTION` and `### END SOLUTION`. The student finds
   a stub there: `...  # your code here`.
@@ -17,10 +17,10 @@ import re
 from nbformat import NotebookNode
 
 STUB = "...  # your code here"
-"""What stands in for a solution. nbgrader is told to write the same."""
+"""The replacement for a solution, also configured for nbgrader."""
 
 PLACE = "# your code here"
-"""The same outside of a function, where dots on a line of their own would be shown as a result."""
+"""The same outside a function, where an ellipsis on its own line would be shown as a result."""
 
 EMPTY_ANSWER = "*Write your answer here. Two sentences are enough.*"
 
@@ -36,7 +36,7 @@ CHAPTERS = re.compile(r"\]\(\.\./book/")
 
 
 class MarkerError(ValueError):
-    """A cell whose marks do not fit together; the message says which and why."""
+    """A cell whose markers are inconsistent; the message states which cell and why."""
 
 
 def student(cells: list[NotebookNode]) -> list[NotebookNode]:
@@ -62,16 +62,16 @@ def task_of(cell: NotebookNode) -> str:
 
 
 def check(cells: list[NotebookNode]) -> None:
-    """Raise `MarkerError` unless every cell is what its tags say, and each task has its check."""
+    """Raise `MarkerError` unless every cell fits its tags, and each task has its check."""
     for cell in cells:
         _check_cell(cell)
     marked = [kind for cell in cells for kind in (TASK, CHECK) if kind in tags(cell)]
     if marked != [TASK, CHECK] * (len(marked) // 2):
-        raise MarkerError(f"each task needs a check right behind it; the cells are {marked}.")
+        raise MarkerError(f"each task needs a check right after it; the cells are {marked}.")
 
 
 def tags(cell: NotebookNode) -> set[str]:
-    """What a cell says that it is."""
+    """The tags of a cell."""
     return set(cell.metadata.get("tags", ()))
 
 

@@ -1,11 +1,11 @@
-"""Make what the lab in the pages runs on: the graph, the manifest and the sample pictures.
+"""Generate the files of the lab in the pages: the graph, the manifest and the sample pictures.
 
-    python tools/lab.py            make all of it again
-    python tools/lab.py --check    change nothing; say what differs from what would be made
+    python tools/lab.py            generate all of them
+    python tools/lab.py --check    change nothing; report which files are out of date
 
-The lab is the studio of readers who have no Python: book/_static/lab holds its JavaScript, and
-beside it what this program makes from the package. Run it after a change of the network, the
-losses or the samples, and commit what changed. It needs the `test` extra.
+The lab is the studio for readers without Python. Its JavaScript is in book/_static/lab, and so are
+the files that this program generates from the package. Run it after a change of the network, the
+losses or the samples, and commit what has changed. It needs the `test` extra.
 """
 
 from __future__ import annotations
@@ -32,18 +32,20 @@ GRAPH, MANIFEST, PICTURES = LAB / "petite.onnx", LAB / "lab.json", LAB / "sample
 
 NETWORK = "petite"  # the pages have no other, whatever NST_TEACH_NETWORK says
 SIDE = 256  # pixels, the longer side of a sample: the largest size that the controls offer
-QUALITY = 80  # of the JPEGs; at 128 pixels, where most runs are, nothing of it can be seen
+QUALITY = 80  # of the JPEGs; not visible at 128 pixels, the size of most runs
 MEGABYTE = 1e6
 
-SAME_OUTPUT = 1e-6  # of the largest value: two builds of one graph differ by rounding at most
-SAME_PICTURE = 2.0  # mean difference in 0..255 between two programs' JPEGs of one picture
+SAME_OUTPUT = 1e-6  # of the largest value: two builds of the same graph differ by rounding only
+SAME_PICTURE = (
+    2.0  # mean difference in 0..255 between JPEGs of the same picture by different encoders
+)
 
 
 # The manifest
 
 
 def manifest(network: FeatureNetwork) -> dict[str, object]:
-    """What the page has to know besides the words: samples, layers, defaults."""
+    """What the page needs besides the words: samples, layers, defaults."""
     return {
         "graph": GRAPH.name,
         "megabytes": megabytes_to_start(),
@@ -54,7 +56,7 @@ def manifest(network: FeatureNetwork) -> dict[str, object]:
 
 
 def describe(network: FeatureNetwork) -> dict[str, object]:
-    """The layers that the graph reads, and which of them are the usual ones."""
+    """The layers of the graph, and the default ones among them."""
     contents, styles = lab_graph.content_layers(network), network.style_layers
     return {
         "name": network.name,
@@ -74,7 +76,7 @@ def layer_entry(network: FeatureNetwork, name: str) -> dict[str, object]:
 
 
 def sample_entry(name: str) -> dict[str, object]:
-    """What the page says about a sample, how large it is, and where it lies."""
+    """The description, size and path of a sample, for the page."""
     sample = samples.get(name)
     with Image.open(picture_file(name)) as small:
         size = {"width": small.width, "height": small.height}
@@ -85,7 +87,7 @@ def sample_entry(name: str) -> dict[str, object]:
 
 
 def megabytes_to_start() -> float:
-    """What the start button loads, in MB."""
+    """The size of the files that the start button loads, in MB."""
     assets.install()
     files = [GRAPH, *(path for path in (assets.VENDOR / "onnxruntime").iterdir())]
     size = sum(file.stat().st_size for file in files if file.name != "LICENSE")
@@ -112,7 +114,7 @@ def picture(name: str) -> bytes:
 
 
 def looks_the_same(one: bytes, other: bytes) -> bool:
-    """Whether two JPEGs show the same; their bytes depend on the version of the library."""
+    """Whether two JPEGs look the same; their bytes depend on the version of the library."""
     first, second = (Image.open(io.BytesIO(data)).convert("RGB") for data in (one, other))
     if first.size != second.size:
         return False
@@ -125,14 +127,14 @@ def looks_the_same(one: bytes, other: bytes) -> bool:
 def difference(one: onnx.ModelProto, other: onnx.ModelProto, network: FeatureNetwork) -> float:
     """The largest difference between the outputs of two graphs, relative to each output's largest.
 
-    The picture and all that the controls set are random; infinite if the outputs have other names.
+    The image and the values of the controls are random; infinite if the outputs have other names.
     """
     generator = torch.Generator().manual_seed(0)
     image = torch.rand((1, 3, 2 * lab_graph.STRIDE, 3 * lab_graph.STRIDE), generator=generator)
-    wish = lab_graph.blank(network, image)
-    for name in wish.keys() - {"image"}:
-        wish[name] = torch.rand(wish[name].shape, generator=generator)
-    first, second = (lab_graph.Session(model, network)(wish) for model in (one, other))
+    inputs = lab_graph.blank(network, image)
+    for name in inputs.keys() - {"image"}:
+        inputs[name] = torch.rand(inputs[name].shape, generator=generator)
+    first, second = (lab_graph.Session(model, network)(inputs) for model in (one, other))
     if first.keys() != second.keys():
         return math.inf
     return max(relative(first[name], second[name]) for name in first)
@@ -147,7 +149,7 @@ def relative(given: torch.Tensor, expected: torch.Tensor) -> float:
 
 
 def make(network: FeatureNetwork) -> None:
-    """Write all three."""
+    """Write graph, manifest and pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     onnx.save(lab_graph.build(network), GRAPH)
     for name in samples.names():
@@ -156,21 +158,21 @@ def make(network: FeatureNetwork) -> None:
 
 
 def stale(network: FeatureNetwork) -> list[str]:
-    """The files that are not what `make` would write."""
+    """The files that differ from what `make` would write."""
     return [*stale_manifest(network), *stale_pictures(), *stale_graph(network)]
 
 
 def stale_manifest(network: FeatureNetwork) -> list[str]:
-    """The manifest, if it is another; one that differs in the megabytes alone is the same."""
+    """The manifest, if it is out of date; a difference in the megabytes alone does not count."""
     if not MANIFEST.is_file():
         return [MANIFEST.name]
     found, expected = json.loads(MANIFEST.read_text("utf-8")), json.loads(encode(manifest(network)))
-    found["megabytes"] = expected["megabytes"]  # depends on the machine's compressor
+    found["megabytes"] = expected["megabytes"]  # depends on the compression library
     return [] if found == expected else [MANIFEST.name]
 
 
 def stale_pictures() -> list[str]:
-    """Pictures that are missing, show something else, or belong to no sample."""
+    """Pictures that are missing, look different, or belong to no sample."""
     expected = {picture_file(name): name for name in samples.names()}
     found = set(PICTURES.glob("*"))
     other = [
@@ -181,7 +183,7 @@ def stale_pictures() -> list[str]:
 
 
 def stale_graph(network: FeatureNetwork) -> list[str]:
-    """The graph, if a new one gives other numbers."""
+    """The graph, if a new one gives different numbers."""
     if not GRAPH.is_file():
         return [GRAPH.name]
     far = difference(onnx.load(GRAPH), lab_graph.build(network), network) > SAME_OUTPUT
@@ -189,7 +191,7 @@ def stale_graph(network: FeatureNetwork) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Make what the lab in the pages runs on.")
+    parser = argparse.ArgumentParser(description="Generate the files of the lab in the pages.")
     parser.add_argument("--check", action="store_true", help="write nothing, report differences")
     network = load_network(NETWORK)
     if not parser.parse_args().check:

@@ -3,14 +3,13 @@
     python tools/nbgrader_course.py ~/course              every exercise
     python tools/nbgrader_course.py ~/course ex03 ex04    some of them
 
-The folder gets `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` where
-there is none. nbgrader itself (`pip install --editable ".[teach]"`) then makes the students'
-version, and grades what comes back; exercises/README.md goes through it.
+The tool writes `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` unless it
+exists. nbgrader itself (`pip install --editable ".[teach]"`) then generates the students' version
+and grades the submissions; exercises/README.md explains how.
 
-The notebooks are the solved ones, with nbgrader's markers in them and its metadata on each cell:
-what a student writes is a solution; a check is locked, has its points and a hidden test that calls
-it with fresh inputs several times; a written answer is there to be read, for as many points as you
-like to add.
+The notebooks are the solved ones, with nbgrader's markers and metadata. Code to be written is a
+solution cell. A check is locked, and has points and a hidden test that calls it several times with
+fresh inputs. A written answer is graded by hand, with any number of points.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ c.ExecutePreprocessor.timeout = 300
 
 
 def points() -> dict[str, int]:
-    """What each task is worth, by its id."""
+    """The points of each task, by its id."""
     import nst_teach_checks as checks
 
     known = [checks.report(name, machine=True)["exercises"][0] for name in checks.EXERCISES]
@@ -65,12 +64,12 @@ def points() -> dict[str, int]:
 
 @functools.cache
 def book() -> Book:
-    """What the notebooks need to know of the book, such as the numbers of its figures."""
+    """The data of the book that the notebooks need, such as the numbers of figures."""
     return notebooks.read_book()
 
 
 def course_notebook(source: Path) -> NotebookNode:
-    """The notebook of an exercise as nbgrader wants it from a teacher."""
+    """The notebook of an exercise in the form of nbgrader's source version."""
     plain = notebooks.plain_cells(source, book())
     cells = list(graded(plain, points(), notebooks.repository_address()))
     notebook = new_notebook(
@@ -84,7 +83,7 @@ def course_notebook(source: Path) -> NotebookNode:
 def graded(
     cells: list[NotebookNode], worth: dict[str, int], address: str
 ) -> Iterator[NotebookNode]:
-    """The cells with nbgrader's metadata, hidden tests in each check, and links that lead home."""
+    """The cells with nbgrader's metadata, a hidden test in each check, and public links."""
     handouts.check(cells)
     ids = [handouts.task_of(cell) for cell in cells if handouts.CHECK in handouts.tags(cell)]
     tasks, words = iter(ids), 0
@@ -107,7 +106,7 @@ def graded(
 
 
 def _plain(task: str) -> str:
-    """A task's id as nbgrader allows it: letters, digits, hyphens and underscores."""
+    """The id of a task in a form valid for nbgrader: letters, digits, hyphens and underscores."""
     return task.replace(".", "-")
 
 
@@ -132,7 +131,7 @@ def _marked(
 
 
 def _unmarked(cell: NotebookNode, address: str) -> NotebookNode:
-    """A cell that nobody grades. The book is not beside it: its links go to the public pages."""
+    """A cell that is not graded. Its links to the book are replaced by public addresses."""
     if cell.cell_type != "markdown":
         return cell
     source = handouts.CHAPTERS.sub(f"]({address}/blob/main/book/", cell.source)
@@ -155,7 +154,7 @@ def write(folder: Path, exercises: list[str]) -> list[Path]:
 
 
 def chosen(exercises: list[str]) -> list[Path]:
-    """The sources of these exercises, or of all. Raises `SystemExit` for one that is not there."""
+    """The sources of these exercises, or of all. Raises `SystemExit` for an unknown exercise."""
     known = {source.stem[:4]: source for source in sorted(SOURCES.glob("ex*.md"))}
     if unknown := [name for name in exercises if name not in known]:
         sys.exit(f"no exercise {', '.join(unknown)}; there are: {', '.join(known)}.")

@@ -2,10 +2,10 @@
 
     python tools/plain_pictures.py      paint the diagrams that changed (needs Chromium or Chrome)
 
-Colab shows no attachments, JupyterLab no SVG attachments, VS Code no SVG addresses, and a link to
-a file beside the notebook leads nowhere on Colab. A PNG or JPEG within the text is shown by all.
-Each diagram `NAME.svg` in book/images has its PNG beside it, in which the SVG's checksum is
-written: so a stale one is noticed without a browser.
+Colab shows no attachments, JupyterLab no SVG attachments, VS Code no SVG addresses, and links to
+files next to the notebook do not work on Colab. All of them show a PNG or JPEG within the text.
+Next to each diagram `NAME.svg` in book/images is its PNG, which contains the checksum of the SVG,
+so that a stale PNG is detected without a browser.
 """
 
 from __future__ import annotations

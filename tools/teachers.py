@@ -1,7 +1,7 @@
-"""Teachers for `train_petite.py`, judges for `evaluate_petite.py`: networks to learn from.
+"""Reference networks: teachers for `train_petite.py`, judges for `evaluate_petite.py`.
 
 A teacher takes pictures (RGB in [0, 1]) and returns the features that a student is to predict, at
-any of relu1_1 … relu5_1. Three kinds of file are understood:
+any of relu1_1 … relu5_1. Three kinds of files are supported:
 
 - torchvision's complete VGG-19 (`--teacher vgg19`, downloaded once),
 - a VGG-19 cut short, under torchvision's key names (features.0.weight, …),

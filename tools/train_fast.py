@@ -3,13 +3,13 @@
     python tools/train_fast.py --style night_swirls --out runs/night_swirls
     python tools/train_fast.py --style night_swirls --pictures FOLDER --out runs/night_swirls
 
-The photographs are the package's own, but for those held out, and those of any `--pictures`
-folders. Crops of them, at several sizes, mirrored, brighter or paler, go through the network; the
-bundled `petite` looks at what comes out, and `nst_teach.feedforward.training_loss` says how far it
-is from both goals. Nothing else is taught: there is no example of a finished picture.
+The photographs are those of the package, except the held-out ones, and those of any `--pictures`
+folders. Crops of them, at several sizes, mirrored, brighter or paler, are repainted by the network;
+the bundled `petite` computes the features of the output, and `nst_teach.feedforward.training_loss`
+the loss. There are no examples of finished pictures.
 
 The run is seeded, logged (`log.jsonl`) and written to `checkpoint.pt` as it goes; the same command
-goes on from there. At the end, `fast_STYLE.safetensors` (half precision) and `fast_STYLE.json` (the
+resumes from there. At the end, `fast_STYLE.safetensors` (half precision) and `fast_STYLE.json` (the
 recipe) are ready to be copied into `nst_teach/weights`.
 """
 
@@ -37,8 +37,8 @@ BATCH = 4  # Johnson et al. (2016)
 SIZES = (144, 192, 256, 336)  # longer sides at which each photograph is seen
 STYLE_SIZE = 256  # longer side: brush strokes have the size they have in the chapters
 HELD_OUT = ("chelsea", "motorcycle")  # what chapter 11 repaints
-# A network that learns style first paints the same panes over every photograph, and unlearns it
-# slowly. So the style begins a hundred times weaker, and is at full strength after half the steps.
+# A network that learns the style first paints the same pattern over every photograph, and unlearns
+# it slowly. The weight of the style therefore begins at 1 % and reaches its full value half-way.
 FIRST_STRENGTH, STRENGTH_RISE = 0.01, 0.5
 BETAS = (0.9, 0.98)  # Adam forgets large early gradients sooner than by default
 WINDOW = 100  # steps over which the log averages
@@ -50,7 +50,7 @@ PREVIEW_SIZE = 192
 
 
 def find_photos(folders: list[Path], exclude: list[str]) -> dict[str, str | Path]:
-    """`{name: what load_image takes}`: the package's photographs and every file of the folders."""
+    """`{name: source for load_image}`: the package's photographs and every file of the folders."""
     own = {n: n for kind in ("photo", "texture") for n in samples.names(kind)}
     files = sorted(
         p for f in folders for p in f.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")
@@ -96,7 +96,7 @@ def style_strength(full: float, step: int, steps: int) -> float:
 
 
 class Run:
-    """Everything that a checkpoint has to bring back."""
+    """The training run, with everything that a checkpoint restores."""
 
     def __init__(self, arguments: argparse.Namespace):
         torch.manual_seed(arguments.seed)
@@ -155,7 +155,7 @@ class Run:
 
     @torch.no_grad()
     def preview(self) -> None:
-        """The held-out photographs as the network paints them now, to look at."""
+        """The held-out photographs, as the network currently repaints them."""
         for name in self.arguments.exclude:
             if name in samples.names():
                 painted = self.student(load_image(name, size=PREVIEW_SIZE))

@@ -1,17 +1,17 @@
-"""Train `petite`, the bundled network, to see what VGG-19 sees.
+"""Train `petite`, the bundled network, to predict the features of VGG-19.
 
     python tools/train_petite.py --pictures FOLDER --teacher FILE_OR_vgg19 --out runs/petite
 
-A student of VGG-16's topology looks at small crops of photographs and paintings. From its features
-at relu1_1 … relu5_1, linear heads predict the teacher's features at the same layers; the loss is
-the prediction's squared error over the teacher's variance, plus a relative Gram distance, because
-Gram matrices are what the network is for. The heads are thrown away afterwards. Batch norm helps
-while training and is folded into the convolutions; then each filter is rescaled to a mean
-activation of 1 over natural pictures, as Gatys et al. (2016, section 3) did. In a ReLU network
-this is exact.
+A student with the topology of VGG-16 is trained on small crops of photographs and paintings. From
+its features at relu1_1 … relu5_1, linear heads predict the teacher's features at the same layers.
+The loss is the squared error divided by the teacher's variance, plus a relative Gram distance,
+because the network is used for Gram matrices. The heads are discarded afterwards. Batch norm is
+used during the training and then folded into the convolutions. Finally each filter is rescaled to a
+mean activation of 1 over natural images, as in Gatys et al. (2016, section 3), which is exact in a
+ReLU network.
 
 The run is seeded, logged (`log.jsonl`) and written to `checkpoint.pt` as it goes; the same command
-goes on from there. Several `--pictures` and `--teacher` may be given: the first teacher that has a
+resumes from there. Several `--pictures` and `--teacher` may be given: the first teacher that has a
 layer teaches it.
 """
 
@@ -39,10 +39,14 @@ BATCH = 16
 SCALES = (1.0, 0.7, 0.5, 0.35)  # each picture is seen at several sizes
 GRAM_WEIGHT = 0.3
 WARM_UP = 0.02  # share of the steps in which the learning rate rises
-HEAD_STRIDE = {"relu1_1": 3, "relu2_1": 3, "relu3_1": 2}  # neighbours say nearly the same there
+HEAD_STRIDE = {
+    "relu1_1": 3,
+    "relu2_1": 3,
+    "relu3_1": 2,
+}  # neighbouring positions are nearly equal there
 REPLAY = 3  # each taught batch is learnt from this often: teachers cost more than the student
 REPLAY_POOL = 96  # batches, so that a repetition comes much later
-RARE = 0.25  # of the layer's median: filters that fire less are not blown up any further
+RARE = 0.25  # of the layer's median: filters with a smaller mean are not scaled up further
 CALIBRATION_SCALE = 1  # index into SCALES: whole pictures, as they are
 CHANNELS_LAST = torch.channels_last
 
@@ -87,7 +91,7 @@ def make_heads() -> nn.ModuleDict:
 
 
 def find_pictures(folders: list[Path], exclude: list[str]) -> list[Path]:
-    """Every picture file of the folders, but for the stems to leave out."""
+    """Every picture file of the folders, except those with an excluded stem."""
     paths = sorted(
         p for f in folders for p in f.rglob("*") if p.suffix in (".png", ".jpg", ".jpeg")
     )
@@ -133,7 +137,7 @@ def random_batch(pictures: list[list[np.ndarray]], rng: np.random.Generator) -> 
 
 
 def natural(pictures: list[list[np.ndarray]]) -> list[Tensor]:
-    """Whole pictures, nothing varied: what mean activations are measured on."""
+    """Whole pictures without augmentation, on which mean activations are measured."""
     chosen = [levels[min(CALIBRATION_SCALE, len(levels) - 1)] for levels in pictures]
     return [torch.from_numpy(p.copy()).permute(2, 0, 1)[None].float() / 255 for p in chosen]
 
@@ -228,7 +232,9 @@ def rescale(state: dict[str, Tensor], batches: list[Tensor]) -> dict[str, Tensor
             x = [F.avg_pool2d(f, 2) for f in x]
         x = [F.relu(F.conv2d(f, weight, bias, padding=1)) for f in x]
         mean = torch.stack([f.mean((0, 2, 3)) for f in x]).mean(0)
-        mean = mean.clamp(min=RARE * mean.median())  # else a rare filter would rule every Gram
+        mean = mean.clamp(
+            min=RARE * mean.median()
+        )  # otherwise a rare filter would dominate every Gram matrix
         state[f"conv{name}.weight"] = weight / mean.view(-1, 1, 1, 1)
         state[f"conv{name}.bias"] = bias / mean
         x, previous = [f / mean.view(1, -1, 1, 1) for f in x], mean
@@ -245,7 +251,7 @@ def export(student: Student, batches: list[Tensor], folder: Path) -> None:
 
 
 def earlier_stages(arguments: argparse.Namespace) -> list[dict]:
-    """The recipes of the run that this one began from."""
+    """The recipes of the runs from which this one was started."""
     if not arguments.begin_from:
         return []
     path = arguments.begin_from.with_name("recipe.json")
@@ -253,7 +259,7 @@ def earlier_stages(arguments: argparse.Namespace) -> list[dict]:
 
 
 def recipe(arguments: argparse.Namespace, names: list[str], step: int) -> dict:
-    """What the model card says about the training."""
+    """The training data of the model card."""
     return {
         "pictures": f"{len(names)}: {', '.join(names)}",
         "teachers": [Path(teacher).stem for teacher in arguments.teacher],
@@ -279,7 +285,7 @@ def learning_rate(peak: float, step: int, steps: int) -> float:
 
 
 class Run:
-    """Everything that a checkpoint has to bring back."""
+    """The training run, with everything that a checkpoint restores."""
 
     def __init__(self, arguments: argparse.Namespace):
         torch.manual_seed(arguments.seed)
@@ -372,7 +378,7 @@ class Run:
         self.step, self.scale = state["step"], state["scale"]
 
     def begin_from(self, path: Path) -> None:
-        """Take over what another run has learnt, with a fresh optimiser and schedule."""
+        """Load the weights of another run, with a fresh optimiser and schedule."""
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.student.load_state_dict(state["student"])
         self.heads.load_state_dict(state["heads"])
