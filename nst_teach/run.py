@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -18,13 +17,12 @@ from nst_teach.images import ImageSource, load_image
 from nst_teach.memory import lacks_memory, memory_advice, memory_reason
 from nst_teach.objective import Losses, Objective, StyleObjective, fingerprint
 from nst_teach.optimizers import Optimizer, make_optimizer
+from nst_teach.progress import progress_bar
 from nst_teach.records import Record, Stop
 from nst_teach.results import Memory, Result
 from nst_teach.starts import STARTS, as_start, make_start
 
 DEFAULT_STEPS = 150  # from a content start, the image hardly changes after that
-PROGRESS_VARIABLE = "NST_TEACH_PROGRESS"
-PROGRESS_DELAY = 2.0  # seconds; a shorter run shows no bar
 
 Callback = Callable[[Record, Tensor], Any]
 """Called after each evaluation with its record and the image; return False to stop."""
@@ -170,7 +168,7 @@ class _Run:
 
     def go(self, steps: int, progress: bool) -> None:
         """Run the optimiser; the outcome is in the attributes."""
-        with _progress_bar(steps, progress) as self.bar, _deterministic():
+        with progress_bar(steps, progress) as self.bar, _deterministic():
             try:
                 if steps:
                     self.optimizer.run(self._evaluate, steps)
@@ -294,13 +292,6 @@ def _diagnose(record: Record, advice: str) -> str:
         f"{Stop.NOT_FINITE} at evaluation {record.evaluations} ({where}; "
         f"total {record.total:.3g}). {advice}"
     )
-
-
-def _progress_bar(steps: int, shown: bool) -> Any:
-    from tqdm import tqdm
-
-    hidden = not shown or os.environ.get(PROGRESS_VARIABLE) == "0"
-    return tqdm(total=steps, unit="step", delay=PROGRESS_DELAY, leave=False, disable=hidden)
 
 
 @contextlib.contextmanager

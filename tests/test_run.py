@@ -852,7 +852,7 @@ def test_a_network_of_another_kind_is_refused(run, wrong):
 @pytest.fixture
 def impatient(monkeypatch):
     """A progress bar that does not wait for two seconds."""
-    monkeypatch.setattr("nst_teach.run.PROGRESS_DELAY", 0)
+    monkeypatch.setattr("nst_teach.progress.PROGRESS_DELAY", 0)
     monkeypatch.delenv("NST_TEACH_PROGRESS", raising=False)
 
 

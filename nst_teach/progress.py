@@ -1,0 +1,59 @@
+"""A progress bar that leaves nothing behind, in a terminal or in a notebook."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, cast
+
+PROGRESS_VARIABLE = "NST_TEACH_PROGRESS"
+PROGRESS_DELAY = 2.0  # seconds; shorter work needs no bar
+
+
+def progress_bar(steps: int, shown: bool) -> Any:
+    """A bar of `tqdm` for so many steps, which appears after `PROGRESS_DELAY` seconds.
+
+    Args:
+        steps: the steps to be taken.
+        shown: False hides it; so does the environment variable `NST_TEACH_PROGRESS=0`.
+    """
+    from tqdm import tqdm
+
+    hidden = not shown or os.environ.get(PROGRESS_VARIABLE) == "0"
+    return tqdm(
+        total=steps, unit="step", delay=PROGRESS_DELAY, leave=False, disable=hidden, file=_line()
+    )
+
+
+class NotebookLine(io.TextIOBase):
+    """A line below a cell, written anew each time, and empty in the end.
+
+    On stderr, which a notebook keeps, even an erased bar leaves a red stripe; tqdm's own bar for
+    notebooks leaves a widget that is dead when the notebook is opened again.
+    """
+
+    encoding = "utf-8"  # tqdm asks for it, and draws the finer bar
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+
+    def write(self, text: str) -> int:
+        """Show this text, without the characters that move a terminal's cursor."""
+        from IPython import display as ipython
+
+        display = cast(Any, ipython.display)
+        line = text.strip()
+        data = {"text/plain": line} if line else {"text/html": "", "text/plain": ""}
+        if self._shown is not None:
+            self._shown.update(data, raw=True)
+        elif line:
+            self._shown = display(data, raw=True, display_id=True)
+        return len(text)
+
+
+def _line() -> NotebookLine | None:
+    """The place for the bar; `None` means stderr."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return NotebookLine() if getattr(shell, "kernel", None) else None
