@@ -271,7 +271,7 @@ class Answer:
         wrong_place = isinstance(outcome, Tensor) and outcome.device.type != device
         if wrong_error or wrong_place:
             self.reject(
-                "wrong-device", "it fails on an image on another device than the CPU",
+                "wrong-device", "your function does not work on inputs that are not on the CPU",
                 "A tensor that you create is on the CPU unless you say otherwise. Create it where "
                 "the input is, for instance with image.new_tensor(…) or device=image.device.",
             )  # fmt: skip

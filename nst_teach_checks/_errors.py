@@ -27,8 +27,8 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"does not require grad and does not have a grad_fn",
         "gradient-cut",
-        "The loss is not connected with any tensor that requires a gradient. Does the image "
-        "require one, and is the graph cut by .detach(), .item() or no_grad()?",
+        "The loss is not connected to any tensor that requires a gradient. Does the image require "
+        "one, and is the graph cut by .detach(), .item() or no_grad()?",
     ),
     (
         r"backward through the graph a second time",
@@ -56,9 +56,9 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         r"must match the size|shapes cannot be multiplied|Expected size for|broadcast"
         r"|is invalid for input of size|view size is not compatible",
         "shapes-do-not-fit",
-        "Print the .shape of each tensor in this line. Which axis should be where? Broadcasting "
-        "matches the axes from the last one, so a vector of three numbers is matched with the "
-        "last axis.",
+        "Print the .shape of each tensor in this line. Which axes should match? Broadcasting pairs "
+        "the axes starting from the last, so a vector of three numbers is paired with the last "
+        "axis.",
     ),
     (
         r"to have \d+ channels",
@@ -69,8 +69,8 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"values to unpack",
         "wrong-number-of-axes",
-        "The number of names on the left does not match the number of values on the right. If it "
-        "is the shape of a tensor, print it.",
+        "The number of names on the left does not match the number of values on the right. If you "
+        "are unpacking the shape of a tensor, print that shape.",
     ),
     (
         r"Boolean value of Tensor",
@@ -105,14 +105,14 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"cannot unpack non-iterable",
         "nothing-to-unpack",
-        "A single value was found where several were expected. Did you call a function at once, "
-        "where the call should only have been recorded for later?",
+        "A single value was found where several were expected. Print what you are unpacking. (With "
+        "joblib: does your code call the function at once, or only record the call for later?)",
     ),
     (
         r"positional argument|unexpected keyword argument",
         "wrong-call",
         "A function in this line receives too few or too many arguments, or one that it does not "
-        "have. What does its signature say?",
+        "know. What does its signature say?",
     ),
     (
         r"'dict' object has no attribute|unsupported operand .*'dict'",
@@ -139,7 +139,7 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"maximum recursion depth",
         "endless-recursion",
-        "The function calls itself without end.",
+        "Your function calls itself without end. When should it stop?",
     ),
     (
         r"out of memory|can't allocate|alloc_cpu|Unable to allocate",

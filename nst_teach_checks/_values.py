@@ -191,7 +191,8 @@ def _difference_of_parts(given: Sequence[Any], expected: Sequence[Any]) -> str:
         return f"yours has {len(given)} entries; expected {len(expected)}"
     for number, (one, other) in enumerate(zip(given, expected, strict=True), start=1):
         if not alike(one, other, rtol=1e-3, atol=1e-5):
-            return f"in part {number} of your result, {difference(one, other)}"
+            inner = difference(one, other).replace("of your result", "of that part", 1)
+            return f"in part {number} of your result, {inner}"
     return "the entries differ slightly"
 
 

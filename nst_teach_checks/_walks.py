@@ -13,7 +13,7 @@ def must_be_a_walk(answer: Answer, output: Any) -> None:
     """End the examination unless `output` is an image outside the graph, and a history."""
     if not isinstance(output, tuple) or len(output) != 2:
         answer.reject(
-            "not-a-pair", f"your function returned a {type(output).__name__}",
+            "not-a-pair", f"your function returned a value of type {type(output).__name__}",
             "Return two things: the image and the list of losses, in this order.",
         )  # fmt: skip
     image, history = output

@@ -115,7 +115,7 @@ def _picture_axes(image: Tensor) -> Tensor:
 
 
 OVERFLOW = (
-    "Some pixels are dark that should be white, or the other way round. What happens to 256, and "
+    "Some pixels that should be white are dark, or the other way round. What happens to 256, and "
     "to −1, when it is converted to a byte?"
 )
 
@@ -155,7 +155,7 @@ TO_PIXELS = (
     Mistake(
         "batch-kept",
         lambda image: _picture_axes(_scaled(image).round())[None],
-        "A file holds a single image, so the axis of the batch has to go.",
+        "A file holds a single image, so the batch axis has to go.",
     ),
     Mistake(
         "rows-and-columns-swapped",
@@ -197,7 +197,9 @@ def _bgr_bytes(image: Tensor) -> Tensor:
     return image.flip(1) * 255
 
 
-NOT_BGR = "Convert a pure red image. Which of the three output channels should be the large one?"
+NOT_BGR = (
+    "Convert a pure red image. Which of the three output channels should have the largest value?"
+)
 ORDER_OF_MEANS = (
     "Each mean belongs to one colour. Once you have reversed the channels, which colour comes "
     "first, and which mean do you subtract from it?"
@@ -239,8 +241,8 @@ CAFFE = (
     Mistake(
         "divided-by-std",
         lambda x: (_bgr_bytes(x) - _mean("caffe", x)) / _std("torchvision", x).flip(1) / 255,
-        "Dividing by a standard deviation belongs to another convention. Caffe leaves the scale "
-        "alone.",
+        "Dividing by a standard deviation belongs to another convention. Look at the row for "
+        "caffe in the recap: what does it do to the scale?",
     ),
     Mistake(
         "another-convention",
@@ -381,7 +383,7 @@ STRANGER = (
     ),
     Mistake(
         "torchvision-taken-for-raw", lambda x: _true_name(x, {"torchvision": "raw"}),
-        "Two of the conventions have small numbers. What does each turn black into?",
+        "Two of the conventions have small numbers. What does each of them turn black into?",
     ),
     Mistake(
         "caffe-taken-for-torchvision", _signed_by_minimum,
@@ -424,13 +426,13 @@ def convention_of(answer: Answer) -> None:
         if said not in NAMES:
             answer.reject(
                 "not-a-name", f"your function returned {said!r:.40}",
-                f"It should return one of {', '.join(map(repr, NAMES))}, spelt exactly like this.",
+                f"Return one of these names, spelt exactly so: {', '.join(map(repr, NAMES))}.",
             )  # fmt: skip
     answer.compare(
         lambda x: next(name for name, known in pairs if torch.equal(x, known)),
         [(stranger,) for _, stranger in pairs], mistakes=STRANGER,
-        otherwise="Print the smallest and the largest value of one photograph in all four "
-                  "conventions, once bright and once dark.",
+        otherwise="Print the smallest and the largest value in all four conventions, first of a "
+                  "bright photograph and then of a dark one.",
     )  # fmt: skip
 
 

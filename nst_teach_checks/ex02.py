@@ -94,7 +94,7 @@ def _leaves_it_alone(answer: Answer, stack: nn.Sequential, *inputs: Any) -> Any:
 def _must_be_a_network(answer: Answer, part: Any) -> None:
     if not isinstance(part, nn.Module):
         answer.reject(
-            "not-a-network", f"your function returned a {type(part).__name__}",
+            "not-a-network", f"your function returned a value of type {type(part).__name__}",
             "The caller will call the result with an image. Which class of torch.nn holds modules "
             "and applies one after the other?",
         )  # fmt: skip
@@ -265,14 +265,14 @@ RECEPTIVE_FIELD = (
     Mistake(
         "distance-forgotten",
         lambda layers, layer: _field(layers, layer, pool=(2, 1)),
-        "After a pooling layer, how many pixels are two neighbouring positions apart? And how "
-        "many pixels does the next window reach beyond them?",
+        "After a pooling layer, how many pixels are two neighbouring positions apart? By how many "
+        "pixels does the next window therefore widen the field?",
     ),
     Mistake(
         "distance-forgotten",
         lambda layers, layer: _field(layers, layer, pool=(1, 1)),
-        "After a pooling layer, how many pixels are two neighbouring positions apart? And how "
-        "many pixels does the next window reach beyond them?",
+        "After a pooling layer, how many pixels are two neighbouring positions apart? By how many "
+        "pixels does the next window therefore widen the field?",
     ),
     Mistake(
         "pooling-window-forgotten",
@@ -287,8 +287,8 @@ RECEPTIVE_FIELD = (
     ),
     Mistake(
         "field-doubled", _doubled,
-        "A pooling layer moves neighbouring positions further apart. It does not double the field "
-        "that a position has already.",
+        "After a pooling layer neighbouring positions are further apart, but the field of a "
+        "position has not doubled. By how much does it grow?",
     ),
     Mistake(
         "relu-counted",
@@ -318,7 +318,8 @@ RECEPTIVE_FIELD = (
     Mistake(
         "radius-for-side",
         lambda layers, layer: _field(layers, layer) // 2,
-        "That is how far it reaches to one side. The task asks for the side of the whole square.",
+        "That is how far the field reaches to one side. The task asks for the side of the whole "
+        "square.",
     ),
 )  # fmt: skip
 
@@ -474,7 +475,7 @@ def _nearest(tensor: Tensor, stack: nn.Sequential, names: Layers, x: Tensor) -> 
     return min(gaps, key=gaps.__getitem__)
 
 
-NUMBERS = "Several layers have the same shape. In what do they differ?"
+NUMBERS = "The outputs of several layers have the same shape. How can you tell them apart?"
 
 NAME_OF = (
     Mistake(
@@ -487,8 +488,8 @@ NAME_OF = (
     Mistake("by-sign", _by_sign, NUMBERS),
     Mistake(
         "always-an-answer", _nearest,
-        "You name a layer although the tensor is none of them. How close must two tensors be to "
-        "count as equal?",
+        "You name a layer although the tensor is the output of none of them. How close must two "
+        "tensors be to count as equal?",
     ),
 )  # fmt: skip
 
@@ -593,7 +594,7 @@ RESCALE = (
     Mistake(
         "one-scale-for-all",
         _wrong_scale(scale=lambda means: torch.ones_like(means) / means.mean()),
-        "Your filters have a mean of 1 on average. Each single one of them should.",
+        "Averaged over your filters the mean is 1. What does the task ask of each single filter?",
     ),
 )  # fmt: skip
 

@@ -163,7 +163,7 @@ AT_FEATURES = (
     "The gradient with respect to the features", points=2, reread=(CHAPTER, "The gradient by hand")
 )
 def gradient_at_features(answer: Answer) -> None:
-    """`gradient_at_features(features, target)`: the derivative by each feature."""
+    """`gradient_at_features(features, target)`: the derivative with respect to each feature."""
     cases = _features_and_targets(answer)
     answer.compare(_slope_at_features, cases, mistakes=AT_FEATURES, otherwise=INNER)
 
@@ -214,7 +214,7 @@ BEFORE_RELU = (
 
 @task("The gradient before the ReLU", points=2, reread=(CHAPTER, "The gradient by hand"))
 def gradient_before_relu(answer: Answer) -> None:
-    """`gradient_before_relu(z, target)`: the derivative by each value before the ReLU."""
+    """`gradient_before_relu(z, target)`: the derivative with respect to each value of z."""
     cases = [(_off_the_kink(answer, target), target) for _, target in _features_and_targets(answer)]
     answer.compare(_slope_before_relu, cases, mistakes=BEFORE_RELU, otherwise=STUCK)
 
@@ -257,22 +257,22 @@ TARGET = (
     Mistake(
         "deepest-for-named",
         lambda network, photo, layer: _layer_of(network, photo, network.layers[-1]),
-        "Which layer was asked for?",
+        "These are the features of the network's last layer. Which layer was asked for?",
     ),
     Mistake(
         "spread-out",
         lambda network, photo, layer: _layer_of(network, photo, layer).flatten(2),
-        "Keep the rows and columns: the features of the image have them too.",
+        "Keep the rows and columns, because the features of the image will have them too.",
     ),
     Mistake(
         "spread-out",
         lambda network, photo, layer: _layer_of(network, photo, layer).flatten(1),
-        "Keep the rows and columns: the features of the image have them too.",
+        "Keep the rows and columns, because the features of the image will have them too.",
     ),
     Mistake(
         "batch-dropped",
         lambda network, photo, layer: _layer_of(network, photo, layer)[0],
-        "Keep the batch axis: the features of the image have it too.",
+        "Keep the batch axis, because the features of the image will have it too.",
     ),
 )
 
@@ -357,8 +357,8 @@ DESCEND = (
     Mistake(
         "learning-rate-ignored",
         lambda loss_of, start, steps, _: _walk(loss_of, start, steps, 1e-3),
-        "Your steps are as large as Adam's default learning rate makes them. Which one was it "
-        "given?",
+        "Your steps have the size that Adam's default learning rate gives. Which learning rate did "
+        "the caller ask for?",
     ),
     Mistake(
         "history-one-late", _late,

@@ -70,7 +70,10 @@ def _centred(features: Tensor) -> Tensor:
 TOY = (
     "Try two filters at three positions, (1, 2, 0) and (0, 1, 3), and work out the entries by hand."
 )
-MEAN_OVER = "The task asks for a mean over something. Over what, and how many are there?"
+MEAN_OVER = (
+    "A mean divides by the number of things that are averaged. What does the task ask you to "
+    "average over, and how many of them are there?"
+)
 FOLDED = (
     "Print the shape of your result for a batch of two. Each image has a Gram matrix of its own, "
     "and images that merely share a batch must not be mixed."
@@ -277,7 +280,7 @@ def forget_positions(answer: Answer) -> None:
 def _must_look_like(answer: Answer, scattered: Any, features: Tensor) -> None:
     if not isinstance(scattered, Tensor):
         answer.reject(
-            "not-a-tensor", f"your function returned a {type(scattered).__name__}",
+            "not-a-tensor", f"your function returned a value of type {type(scattered).__name__}",
             "Return the features as a tensor.",
         )  # fmt: skip
     if scattered.shape != features.shape:
@@ -419,12 +422,13 @@ GRADIENT = (
     Mistake("quarter-forgotten", _divided(lambda n, m: n**2 * m / 4), INNER),
     Mistake(
         "gram-not-divided", _raw,
-        "You subtract a matrix of means from a matrix of sums.",
+        "You subtract a matrix of means from a matrix of sums. Where does your own gram_matrix "
+        "divide?",
     ),
     Mistake(
         "wrong-sign", _divided(lambda n, m: -(n**2) * m),
-        "Take two filters that respond together too often. If one of them grows there, does the "
-        "loss rise or fall?",
+        "Take two filters that respond together too strongly. If one of them responds even more "
+        "where both do, does the loss rise or fall?",
     ),
     Mistake(
         "transposed",
@@ -452,7 +456,7 @@ GRADIENT = (
 
 @task("The gradient of the style loss", points=3, reread=(CHAPTER, "The gradient"))
 def style_gradient(answer: Answer) -> None:
-    """`style_gradient(z, gram)`: the derivative of E by each value before the ReLU."""
+    """`style_gradient(z, gram)`: the derivative of E with respect to each value of z."""
     cases = [_features_and_gram(answer, dtype) for dtype in PRECISIONS]
     answer.compare(_slope, cases, mistakes=GRADIENT, otherwise=INNER, atol=1e-7)
 
@@ -494,7 +498,7 @@ def _before_the_relu(network: FeatureNetwork, image: Tensor, grams: dict[str, Te
     return torch.stack([losses.style_loss(losses.gram_matrix(f), g) for f, g in pairs]).mean()
 
 
-COUNT_THEM = "Try a single layer first, then two. What is the weight of each?"
+COUNT_THEM = "Try a single layer first, then two. What weight should each layer have?"
 
 TEXTURE = (
     Mistake("layers-not-weighted", lambda *case: sum(_layer_losses(*case)), COUNT_THEM),
@@ -535,7 +539,7 @@ TEXTURE = (
     ),
     Mistake(
         "conv-for-relu", _before_the_relu,
-        "The name tells which layer is meant. Do you use the values before or after the ReLU?",
+        "The name says which layer is meant. Do you use the values before the ReLU or after it?",
     ),
 )  # fmt: skip
 

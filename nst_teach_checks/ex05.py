@@ -101,7 +101,7 @@ TOTAL = (
     Mistake(
         "divided-by-layers",
         lambda c, s, w, a, b: _total(c, s, w, a, b / len(s)),
-        "The weights already say how much each layer counts. By what else do you divide?",
+        "The weights already say how much each layer counts. What else do you divide by?",
     ),
     Mistake(
         "content-averaged",
@@ -240,7 +240,7 @@ VARIATION = (
 
 @task("Total variation", points=2, reread=(CHAPTER, "Total variation"))
 def total_variation(answer: Answer) -> None:
-    """`total_variation(image)`: how much neighbouring pixels differ, a number."""
+    """`total_variation(image)`: how much neighbouring pixels differ, as a single number."""
     cases = [(answer.inputs.picture(batch, dtype),) for batch, dtype in KINDS]
     answer.compare(losses.total_variation, cases, mistakes=VARIATION, otherwise=BOARD)
     answer.gradients(losses.total_variation, cases[0])
@@ -271,7 +271,7 @@ def noise_start(answer: Answer) -> None:
 def _must_fit(answer: Answer, start: Any, photo: Tensor) -> None:
     if not isinstance(start, Tensor):
         answer.reject(
-            "not-a-tensor", f"your function returned a {type(start).__name__}",
+            "not-a-tensor", f"your function returned a value of type {type(start).__name__}",
             "An optimiser of torch works on tensors.",
         )  # fmt: skip
     if start.shape != photo.shape:
@@ -307,8 +307,8 @@ def _must_be_white(answer: Answer, start: Tensor, photo: Tensor) -> None:
     if torch.equal(noise, photo):
         answer.reject(
             "photo-for-noise", "your image is the photograph",
-            "That is another of the four initialisations. This one should not contain the "
-            "photograph.",
+            "That is another of the initialisations in the chapter. This one should contain "
+            "nothing of the photograph.",
         )  # fmt: skip
     low, high = noise.min().item(), noise.max().item()
     if low < 0 or high > 1:
@@ -345,8 +345,8 @@ def _must_follow_the_seed(
         )  # fmt: skip
     if disturbed:
         answer.reject(
-            "dice-disturbed", "after the call, torch.rand continues from another state",
-            "The caller's random numbers change because your function was called. A random "
+            "dice-disturbed", "your call has changed the state of torch's random number generator",
+            "The caller's next random numbers are different because your function was called. A "
             "generator of your own would not affect them: look up torch.Generator.",
         )  # fmt: skip
 
@@ -547,7 +547,8 @@ TWO_UNITS = (
     "same for the style loss. Only then put in α and β."
 )
 CONTENT = (
-    "Write their mean as a sum, with ours beside it. Which factors stand in front of the sums?"
+    "Write their content loss as a sum, and ours beside it. Which factor stands in front of each "
+    "of the two?"
 )
 STYLE = (
     "Write both style losses with the same undivided Gram matrices. Which powers of N, and which "

@@ -221,8 +221,8 @@ DESCEND = (
         "You record one loss for each call of .step(), but the optimiser made many more "
         "evaluations. Which part of your code runs at every one of them?",
     ),
-    Mistake("history-too-long", _one_more, "Your last loss is one that the optimiser did not ask "
-                                           "for."),
+    Mistake("history-too-long", _one_more, "The optimiser did not ask for the last loss in your "
+                                           "history."),
     Mistake("gradients-pile-up", _wrong_walk(make=partial(_closure, forget=False)), PILE_UP),
     Mistake("clamp-in-closure", _wrong_walk(**_with("picture")), BEHIND_ITS_BACK),
     Mistake("clamp-in-closure", partial(_walk, **_with("picture")), BEHIND_ITS_BACK),
@@ -462,7 +462,7 @@ def _must_be_one_of(answer: Answer, names: Sequence[str], said: Any) -> None:
     if said not in names:
         answer.reject(
             "not-a-name", f"your function returned {said!r:.40}",
-            f"It should return one of {', '.join(map(repr, names))}, spelt exactly like this.",
+            f"Return one of these names, spelt exactly so: {', '.join(map(repr, names))}.",
         )  # fmt: skip
 
 
@@ -502,8 +502,8 @@ def _runs(inputs: Inputs) -> dict[str, tuple[str, History]]:
 CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
     ("nan", ""): (
         "nan-missed",
-        "This run ends with nan. What does Python say to nan > 1, and to nan < 1? What does your "
-        "function do with these answers?",
+        "This run ends with nan. What does Python return for nan > 1, and for nan < 1? What does "
+        "your function do with these results?",
     ),
     ("spike", "diverged"): (
         "spike-feared",
@@ -511,29 +511,31 @@ CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("crawl", "converged"): (
         "crawling-taken-for-converged",
-        "Its last quarter is nearly flat, and so is the rest. How far has this run fallen "
+        "The last quarter of this run is nearly flat, and so is the rest. How far has it fallen "
         "altogether?",
     ),
     ("standstill", "converged"): (
         "crawling-taken-for-converged",
-        "Its last quarter is flat, and so is the rest. How far has this run fallen altogether?",
+        "The last quarter of this run is flat, and so is the rest. How far has it fallen "
+        "altogether?",
     ),
     ("crawl", "falling"): (
         "crawling-taken-for-falling",
-        "It is falling, but slowly. By what fraction of its first loss has it fallen altogether?",
+        "This run is falling, but slowly. By what fraction of its first loss has it fallen "
+        "altogether?",
     ),
     ("flat end", "falling"): (
         "converged-taken-for-falling",
-        "It has fallen a long way. How much of the fall happened in the last quarter?",
+        "This run has fallen a long way. How much of the fall happened in the last quarter?",
     ),
     ("fall", "converged"): (
         "falling-taken-for-converged",
-        "It has fallen a long way. How much of the fall happened in the last quarter? Would more "
-        "steps help?",
+        "This run has fallen a long way. How much of the fall happened in the last quarter? Would "
+        "more steps help?",
     ),
     ("high plateau", "converged"): (
         "rise-missed",
-        "Its end is flat. Compare that value with the first loss.",
+        "The end of this run is flat. Compare its last loss with the first.",
     ),
     ("rise", ""): ("rise-missed", "Compare the last loss with the first."),
     ("high plateau", ""): ("rise-missed", "Compare the last loss with the first."),
@@ -551,8 +553,8 @@ def diagnose(answer: Answer) -> None:
     if len(set(said.values())) == 1:
         answer.reject(
             "always-the-same", f"you call every run {said['fall']!r}",
-            "Print the first loss, the last one and the one at three quarters, for two of the "
-            "runs.",
+            "For two different runs, print the first loss, the last one and the one after three "
+            "quarters.",
         )  # fmt: skip
     for name, (right, history) in runs.items():
         if said[name] != right:
@@ -571,8 +573,8 @@ def _reject_diagnosis(answer: Answer, name: str, history: History, said: str, ri
     known = CONFUSED.get((name, said)) or CONFUSED.get((name, "")) or OTHERWISE
     quarter = history[-len(history) // 4]
     seen = (
-        f"a run that begins at {history[0]:.3g}, has {quarter:.3g} at three quarters and ends at "
-        f"{history[-1]:.3g}: yours is {said!r}; expected {right!r}"
+        f"a run that begins at {history[0]:.3g}, is at {quarter:.3g} after three quarters and "
+        f"ends at {history[-1]:.3g}: your diagnosis is {said!r}; expected {right!r}"
     )
     answer.reject(known[0], seen, known[1])
 
@@ -646,7 +648,7 @@ TURN = (
 DIRECTION = (
     Mistake(
         "uphill", _wrong_loops(sign=1),
-        "Take a short step along your direction: the loss rises.",
+        "Take a short step along your direction. Does the loss rise or fall?",
     ),
     Mistake(
         "curvature-ignored", _straight_down,
@@ -695,7 +697,7 @@ DIRECTION = (
     ),
     Mistake(
         "second-loop-missing", _wrong_loops(second=False),
-        "The numbers that the first loop stores are never used.",
+        "The numbers that the first loop stores are never used. What are they for?",
     ),
 )  # fmt: skip
 

@@ -72,8 +72,8 @@ STRENGTH = (
     Mistake(
         "energy-multiplied",
         lambda before, weights, beta, energy: beta * _term(before, weights) * energy,
-        "Your result has the unit of a loss squared. How do you count how many energies a loss "
-        "contains?",
+        "Your result has the unit of a loss squared. How do you express a loss in units of the "
+        "energy?",
     ),
     Mistake(
         "beta-forgotten",
@@ -183,7 +183,7 @@ SHARES = (
     ),
     Mistake(
         "all-layers-weighted", lambda layers, before: _shares(before, before),
-        "You return weights for layers that are not in the set.",
+        "You return weights for layers that are not in the set. Which layers should have one?",
     ),
 )  # fmt: skip
 
@@ -319,15 +319,15 @@ def run_all(answer: Answer) -> None:
     painted = answer(_painter(settings[0][2]), settings, JOBS)
     if not isinstance(painted, (list, tuple)):
         answer.reject(
-            "not-a-list", f"your function returned a {type(painted).__name__}",
+            "not-a-list", f"your function returned a value of type {type(painted).__name__}",
             "Return a list with all the results.",
         )  # fmt: skip
     _must_be_in_order(answer, painted, [(name, beta) for name, _, beta in settings])
     if {cell.process for cell in painted} == {os.getpid()}:
         answer.reject(
             "one-process", f"all {CELLS} settings were computed by the notebook's own process",
-            f"The other cores were idle. Where do you pass on that there are {JOBS} jobs, and are "
-            "they processes rather than threads?",
+            f"The other cores were idle. Where does your code ask for {JOBS} jobs, and are they "
+            "processes or threads?",
         )  # fmt: skip
 
 
@@ -345,8 +345,8 @@ def _must_be_in_order(answer: Answer, painted: Sequence[Any], wanted: list[Any])
     if sorted(found, key=repr) == sorted(wanted, key=repr):
         answer.reject(
             "out-of-order", f"the names come back as {', '.join(str(name) for name, _ in found)}",
-            "All results are there, but the labels would no longer fit. The order must be that of "
-            "the settings, whichever is finished first.",
+            "All results are there, but their labels would no longer fit. The order must be that "
+            "of the settings, no matter which of them is finished first.",
         )  # fmt: skip
     answer.reject(
         "not-every-setting", f"{len(found)} results came back for {len(wanted)} settings, or they "

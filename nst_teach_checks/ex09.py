@@ -118,7 +118,7 @@ MMD = (
     ),
     Mistake(
         "root-taken", lambda f, s: _mmd(f, s).sqrt(),
-        "Your result was right before its last step, which does not occur in the formula.",
+        "Your result was right before the last step, which does not occur in the formula.",
     ),
 )  # fmt: skip
 
@@ -126,7 +126,7 @@ MMD = (
 @task("The distance between two clouds", points=2,
       reread=(CHAPTER, "The distance between two clouds"))  # fmt: skip
 def mmd_squared(answer: Answer) -> None:
-    """`mmd_squared(f, s)`: MMD² of two clouds of columns with the kernel (xᵀy)²."""
+    """`mmd_squared(f, s)`: MMD² of two clouds of columns with the kernel (fᵀs)²."""
     cases = [_clouds(answer, dtype) for dtype in (*TYPES, torch.float32)]
     answer.compare(_mmd, cases, mistakes=MMD, otherwise=TOY)
     answer.gradients(_mmd, cases[0])
@@ -572,7 +572,8 @@ SLICED = (
     Mistake(
         "means-compared",
         lambda f, s, lines: ((lines @ f).mean(-1) - (lines @ s).mean(-1)).square().mean(),
-        "You compare only the means of the projections, not their shapes.",
+        "You compare only the means of the projections. What else can differ between two sets of "
+        "numbers?",
     ),
 )  # fmt: skip
 

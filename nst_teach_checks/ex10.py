@@ -115,7 +115,7 @@ WITH_LUMINANCE = (
     ),
     Mistake(
         "wrong-way", lambda p, y: p + _luminance(p) - y,
-        "Where the new luminance is higher, your result is darker.",
+        "Where the new luminance is higher, your result is darker. What do you subtract from what?",
     ),
     Mistake(
         "shared-out", lambda p, y: p + (y - _luminance(p)) / 3,
@@ -188,7 +188,7 @@ def _faults_of_sizes(size: int, smallest: int, sizes: list[int]) -> list[tuple[s
          "Which size comes first, the large one or the small one?"),
         ("out-of-order", sizes != up, "Each size should be larger than the one before it."),
         ("from-below", sizes[-1] != size < 2 * sizes[-1] and sizes[0] == smallest,
-         "Doubling from the smallest size reaches `size` only by luck. From which end should you "
+         "Doubling the smallest size reaches `size` only by luck. From which end should you "
          "begin?"),
         ("size-missing", sizes[-1] != size, "The last size should be the one that was asked for."),
         ("too-small", sizes[0] < smallest,
@@ -263,7 +263,7 @@ def blend(answer: Answer) -> None:
     ]
     if not isinstance(mixed := answer(*cases[0]), dict):
         answer.reject(
-            "not-a-dictionary", f"your function returned a {type(mixed).__name__}",
+            "not-a-dictionary", f"your function returned a value of type {type(mixed).__name__}",
             "Each entry of targets is a target. Look at one of them: your result should have the "
             "same form.",
         )  # fmt: skip
@@ -373,7 +373,8 @@ REGION = (
     ),
     Mistake(
         "outside-for-inside", lambda f, m: _region_gram(f, 1 - m),
-        "That is the Gram matrix of everything outside the region.",
+        "That is the Gram matrix of everything outside the region. Which value does the mask have "
+        "inside?",
     ),
     Mistake(
         "batch-folded", _folded,
@@ -460,8 +461,8 @@ def _by(matrix: Callable[[Tensor, Tensor], Tensor], **options: bool) -> Callable
 
 
 TRY_THE_MATRIX = (
-    "Leave the images aside for a moment. What is the covariance of the colours A s, as a formula? "
-    "Work it out for your A, and compare it with the photograph's, entry by entry."
+    "Leave the images aside for a moment. What is the covariance of the colours T c, as a formula? "
+    "Work it out for your T, and compare it with the photograph's, entry by entry."
 )
 ONE_CHANNEL = (
     "Work it out on paper for one channel, where the covariance is a plain variance: 1 in the "
@@ -503,8 +504,8 @@ PALETTE = (
     ),
     _with_palette(
         "order-reversed",
-        "The rightmost matrix in a product acts first. What has to be done first: to make the "
-        "cloud of the painting round, or to stretch it?",
+        "The rightmost matrix in a product acts first. Which has to come first: making the "
+        "painting's cloud round, or stretching it?",
         _by(lambda a, p: _power(a, -0.5) @ _power(p, 0.5)),
     ),
     _with_palette(
@@ -513,7 +514,8 @@ PALETTE = (
         "before?", _by(lambda a, p: _power(p, 0.5)),
     ),
     _with_palette(
-        "round", "Your cloud of colours is round, which is half of the way.",
+        "round",
+        "Your cloud of colours is round. That is half of the work: which shape should it have?",
         _by(lambda a, p: _power(a, -0.5)),
     ),
     _with_palette(

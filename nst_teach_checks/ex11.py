@@ -49,7 +49,8 @@ def plan(answer: Answer) -> None:
     if answer() != made:
         answer.reject(
             "another-each-time", "called twice, your function returns two different plans",
-            "A plan with random numbers in it cannot be repeated. Decide on its values.",
+            "Nobody can repeat a plan whose entries change from call to call. Decide on fixed "
+            "values.",
         )  # fmt: skip
     _must_find_its_pictures(answer, made)
 
@@ -57,7 +58,7 @@ def plan(answer: Answer) -> None:
 def _must_have(answer: Answer, made: Any) -> None:
     if not isinstance(made, dict):
         answer.reject(
-            "not-a-plan", f"your function returned a {type(made).__name__}",
+            "not-a-plan", f"your function returned a value of type {type(made).__name__}",
             f"A plan is a dictionary with the entries {', '.join(FIELDS)}.",
         )  # fmt: skip
     missing = [field for field in FIELDS if field not in made]
@@ -104,18 +105,18 @@ def _faults_of_comparison(
          f"{vary} varies, but it is also among the settings that stay the same",
          "A setting that varies has no fixed value. In which of the two places should it be "
          "written?"),
-        ("budget-as-steps", bool(counted), f"your settings name {', '.join(counted)}",
-         "A step of L-BFGS may cost two evaluations or more, a step of Adam costs one. In which "
-         "unit is a budget fair?"),
+        ("budget-as-steps", bool(counted), f"your settings contain {', '.join(counted)}",
+         "A step of L-BFGS may cost two evaluations or more, while a step of Adam costs one. In "
+         "which unit is a budget fair?"),
         ("seed-missing", missing == ["seed"], "your settings contain no seed",
          "A run from noise depends on the seed. Write one down even if it plays no part in your "
          "runs."),
         ("setting-missing", bool(missing), f"your settings do not contain: {', '.join(missing)}",
-         "Could somebody else repeat your runs from the plan alone? A default of today may have "
-         "changed tomorrow."),
+         "Could somebody else repeat your runs from the plan alone? A default may change in the "
+         "next version of the package."),
         ("not-a-list", not listed, f"your values are {values!r:.60}",
          "Give the values as a list, one for each run."),
-        ("too-few-runs", listed and len(shown) < FEWEST_RUNS, f"there are {len(shown)} values",
+        ("too-few-runs", listed and len(shown) < FEWEST_RUNS, f"your plan has {len(shown)} values",
          "Two points always lie on a line. How many runs does it take to show a trend?"),
         ("same-value-twice", len(set(shown)) < len(shown), f"your values are {', '.join(shown)}",
          "One value occurs twice. With the same seed it gives the same image."),
@@ -205,7 +206,7 @@ def _examine_run(answer: Answer, made: Plan, value: Any) -> None:
     result = answer(made, value)
     if not isinstance(result, Result):
         answer.reject(
-            "not-a-result", f"your function returned a {type(result).__name__}",
+            "not-a-result", f"your function returned a value of type {type(result).__name__}",
             "Return the whole result of transfer: the table needs the history as well.",
         )  # fmt: skip
     spent = len(result.history)
@@ -305,19 +306,19 @@ def compare(answer: Answer) -> None:
 def _examine_rows(answer: Answer, laboratory: _Laboratory, rows: Any) -> None:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         answer.reject(
-            "not-rows", f"your function returned a {type(rows).__name__}",
+            "not-rows", f"your function returned a value of type {type(rows).__name__}",
             "A table is a list with one dictionary for each row.",
         )  # fmt: skip
     expected = laboratory.rows()
     if len(rows) != len(expected):
         answer.reject(
-            "rows-missing", f"{len(expected)} values, {len(rows)} rows",
+            "rows-missing", f"values in the plan: {len(expected)}; rows in your table: {len(rows)}",
             "Every value of the plan needs a row. Where does your loop begin and end?",
         )  # fmt: skip
     for row, right in zip(rows, expected, strict=True):
         for name, wrong, hint in _faults_of_row(laboratory, row, right):
             if wrong:
-                answer.reject(name, f"a row is {row!r:.200}", hint)
+                answer.reject(name, f"one of your rows is {row!r:.200}", hint)
 
 
 def _faults_of_row(
@@ -396,8 +397,8 @@ def statement(answer: Answer) -> None:
         answer.reject(
             "typed-by-hand", "for two different tables you return the same sentence: "
                              f"{said[0]!r:.120}",
-            "If you change the plan the numbers change, but a typed sentence does not. Take every "
-            "number from rows.",
+            "If you change the plan, the numbers change, but a sentence typed by hand does not. "
+            "Take every number from rows.",
         )  # fmt: skip
     for rows, sentence in zip(tables, said, strict=True):
         _must_say(answer, rows, sentence)
@@ -450,11 +451,11 @@ def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[st
          "You quote only one extreme of the column. A comparison needs both."),
         ("another-number", not all(quoted),
          "Both the smallest and the largest entry of the column should be in your sentence, to "
-         "two significant digits."),
+         "at least two significant digits."),
         ("runs-not-named", not all(_names(sentence, row["value"]) for row in (low, high)),
          "To which runs do the numbers belong? Name the value for each of them."),
         ("budget-not-said", not _says(sentence, SPENT),
-         "Under which budget? Say how many evaluations each run had."),
+         "With which budget? Say how many evaluations each run had."),
     ]  # fmt: skip
 
 
