@@ -1,4 +1,4 @@
-"""What there is to do: every graded task of every exercise, in one list."""
+"""Every graded task of every exercise, in one list."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ KINK = 0.01
 """Values before a ReLU keep this far from 0, so that no nudge crosses it."""
 
 STEPS, LEARNING_RATE = 8, 0.02
-"""A short walk: no pixel leaves [0, 1] on it, so that clipping makes no difference."""
+"""A short run: no pixel leaves [0, 1] in it, so that clipping makes no difference."""
 
 
 def _features_and_targets(answer: Answer) -> list[list[Tensor]]:
@@ -288,23 +288,23 @@ def content_target(answer: Answer) -> None:
         answer.reject("target-not-detached", "your target still depends on the photograph", WATCHED)
 
 
-# 5 The walk
+# 5 The descent
 
 
 def _walk(
     loss_of: Callable[[Tensor], Tensor], start: Tensor, steps: int, learning_rate: float,
     *, optimizer: Any = torch.optim.Adam, forget: bool = True, sign: float = 1.0,
 ) -> tuple[Tensor, list[float]]:  # fmt: skip
-    """The right walk; the options make it a wrong one."""
+    """The right descent; the options make it a wrong one."""
     image = start.clone().requires_grad_()
-    walker = optimizer([image], lr=learning_rate)
+    stepper = optimizer([image], lr=learning_rate)
     history = []
     for _ in range(steps):
         if forget:
-            walker.zero_grad()
+            stepper.zero_grad()
         loss = loss_of(image)
         (sign * loss).backward()
-        walker.step()
+        stepper.step()
         history.append(loss.item())
     return image.detach(), history
 

@@ -159,7 +159,7 @@ def _walk(
     make: Callable[..., Any] = _closure, fresh: bool = False, between: bool = False,
     by_step: bool = False,
 ) -> tuple[Tensor, list[float]]:  # fmt: skip
-    """The right walk of L-BFGS, not yet clipped; the options make it a wrong one."""
+    """The right run of L-BFGS, not yet clipped; the options make it a wrong one."""
     image, history, firsts = start.clone().requires_grad_(), [], []
 
     def remembered(picture: Tensor) -> Tensor:
@@ -276,7 +276,7 @@ def _inside(
     loss_of: Loss, start: Tensor, steps: int, rate: float, *, first: str = "", last: str = "clamp",
     end: str = "", in_graph: bool = False, forget: bool = True,
 ) -> tuple[Tensor, list[float]]:  # fmt: skip
-    """The right walk of Adam; `first` and `last` say what happens before and after each step."""
+    """The right run of Adam; `first` and `last` say what happens before and after each step."""
     image = start.clone().requires_grad_()
     adam = torch.optim.Adam([image], lr=rate)
     history = []
