@@ -151,7 +151,7 @@ def settled_step(studio) -> int:
 def test_another_start_while_it_runs_begins_again(studio, reader):
     studio.press(action("resume"))
     studio.choose(control("start")["label"], "grey")
-    studio.wait_for(re.compile("Started over"))
+    studio.wait_for(re.compile(message("restarted", reason="").strip(" .:")))
     studio.wait_for_step(2)
     held = halt(studio)
     assert held["start"] == "grey"
@@ -188,7 +188,8 @@ def test_a_good_and_a_bad_upload(studio, reader, tmp_path):
     until(lambda: good.name in thumbnail.get_attribute("alt"), "no thumbnail of the upload")
     assert np.abs(decoded(thumbnail) - RED).max() < JPEG
     studio.upload(label, bad)
-    studio.control(label).get_by_text("holiday.jpg was not used.").wait_for()
+    refused = message("upload_failed", file=bad.name, reason="").strip()
+    studio.control(label).get_by_text(refused).wait_for()
     assert reader.kernel.studio()["style"] == good.name
 
 
@@ -213,7 +214,7 @@ def test_show_the_code(studio, reader):
     area.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("width", reversed(WIDTHS))
+@pytest.mark.parametrize("width", [*reversed(WIDTHS)])
 def test_nothing_is_cut_off(studio, reader, width):
     reader.tab.set_viewport_size({"width": WIDTHS[width], "height": 1000})
     if width == "phone" and "lab" in reader.server.kind.module:
