@@ -22,7 +22,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
         features, target: `(B, N, h, w)`, of the same shape.
 
     Returns:
-        A scalar: the sum, not the mean, so it grows with the number of positions (chapter 5).
+        A scalar, the sum and not the mean, so that it grows with the number of positions (chapter 5).
 
     Raises:
         ShapeError: the shapes differ. (Broadcasting would hide the mistake.)
@@ -108,7 +108,7 @@ def total_variation(image: Tensor) -> Tensor:
         image: `(B, C, H, W)`.
 
     Returns:
-        A scalar: 0 for a constant image, 2 for a checkerboard of 0 and 1 with squares of one pixel.
+        A scalar, 0 for a constant image, 2 for a checkerboard of 0 and 1 with squares of one pixel.
 
     Raises:
         ShapeError: not four dimensions, or fewer than two rows or columns.

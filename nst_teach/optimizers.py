@@ -26,8 +26,8 @@ SCIPY_HISTORY = 10  # SciPy's default `m`
 ADAM_LEARNING_RATE = 0.02  # as in TensorFlow's style transfer tutorial, for images in [0, 1]
 LBFGS_LEARNING_RATE = 1.0  # the full quasi-Newton step
 BOUND_MARGIN = 0.005
-"""The distance from the bounds at which a run with x = ½ + ½ sin z begins: at 0 and 1 the slope of
-the sine is 0, and a pixel could never move away. 0.005 is 1¼ of 255 levels; benchmarks/bounded.py
+"""A run with x = ½ + ½ sin z begins at least this far from the bounds. At 0 and 1 the slope of the
+sine is 0, and a pixel could never move away. 0.005 is 1¼ of 255 levels; benchmarks/bounded.py
 measures the effect of other margins at the start of a run and when it is continued."""
 
 LOWER_BETA = "Lower beta, or check that the pictures lie in [0, 1]."
