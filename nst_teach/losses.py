@@ -22,7 +22,7 @@ def content_loss(features: Tensor, target: Tensor) -> Tensor:
         features, target: `(B, N, h, w)`, of the same shape.
 
     Returns:
-        A scalar, the sum and not the mean, so that it grows with the number of positions (chapter 5).
+        A scalar, the sum and not the mean, so it grows with the number of positions (chapter 5).
 
     Raises:
         ShapeError: the shapes differ. (Broadcasting would hide the mistake.)
