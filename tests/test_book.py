@@ -127,7 +127,7 @@ def test_a_reader_steers_the_lab_of_the_studio_chapter(address, tab):
     reader.press("Start")
     reader.reach(60)
     assert reader.totals[59] < reader.totals[0] / 2
-    reader.turn("ratio", reader.ask("Math.log10(lab.wish().beta)") + 1)
+    reader.turn("ratio", reader.ask("Math.log10(lab.resolved().beta)") + 1)
     reader.turn("layers", 0, index=1)
     reader.go_on()
     assert [mark.rpartition(" ")[0] for mark in labs.texts_of(reader.marks)] == [
