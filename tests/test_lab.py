@@ -592,7 +592,7 @@ def test_it_fits_the_screen_also_with_the_code_shown(screen, browser, tmp_path):
     with opened(browser, tmp_path, screen=screen) as (tab, _, _):
         reader = labs.Reader(tab)
         reader.press("Show the code")
-        assert "transfer(" in reader.figure.locator("pre").inner_text()
+        assert "transfer(" in reader.figure.locator(".nst-lab-code code").inner_text()
         assert pages.faults_on_screen(tab) == []
 
 

@@ -169,7 +169,8 @@ function makeScrubber({ label, help }) {
 
 /** @param {{label: string, help: string}} words @param {HTMLElement} button */
 function makeCode({ label, help }, button) {
-  const text = make("pre", { tabindex: 0, "aria-label": label });
+  // Not a <pre>: the theme takes those that have nothing to scroll yet out of the tab order.
+  const text = make("code", { tabindex: 0, role: "group", "aria-label": label });
   const foot = row(button, make("small", {}, help));
   const element = make("div", { class: "nst-lab-code", hidden: true }, text, foot);
   return { element, text };
