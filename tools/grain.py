@@ -62,14 +62,20 @@ def fine_detail(image: Tensor) -> float:
     return (amplitude[band].sum() / amplitude.sum()).item()
 
 
-def stylised(network: torch.nn.Module, content: Tensor, style: Tensor, smoothing: float) -> Tensor:
-    """β is `STYLE_STRENGTH` per content feature, and the total variation weighs `smoothing` · β."""
+def stylised(
+    network: torch.nn.Module,
+    content: Tensor,
+    style: Tensor,
+    smoothing: float,
+    strength: float = 1.0,
+) -> Tensor:
+    """β is `strength` times its default, and the total variation weighs `smoothing` · β."""
     layers = {
         "content_layers": getattr(network, "content_layers", EXACT_TAPS[-1:]),
         "style_layers": getattr(network, "style_layers", EXACT_TAPS),
     }
     features = network(content, layers["content_layers"]).values()
-    beta = STYLE_STRENGTH * sum(f.numel() for f in features)
+    beta = strength * STYLE_STRENGTH * sum(f.numel() for f in features)
     goal = StyleObjective(
         content, style, network, **layers, beta=beta, total_variation=smoothing * beta
     )
