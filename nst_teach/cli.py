@@ -136,6 +136,18 @@ def layers(text: str) -> dict[str, float] | tuple[str, ...]:
     return weights if "=" in text else tuple(entries)
 
 
+def smoothing(text: str) -> float | None:
+    """A weight, or `None` for `weak`."""
+    if text == "weak":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' was given; expected a number, or 'weak'"
+        ) from None
+
+
 def _weights(entries: list[str], text: str) -> dict[str, float]:
     try:
         pairs = (entry.split("=") for entry in entries)
@@ -173,9 +185,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--total-variation",
-        type=float,
+        type=smoothing,
         default=0.0,
-        help="weight of the total variation (%(default)s)",
+        metavar="WEIGHT",
+        help="weight of the total variation, or 'weak' for a tenth of β (%(default)s)",
     )
     p.add_argument("--content-layers", type=layers, metavar="LAYERS", help="such as relu4_2")
     p.add_argument(

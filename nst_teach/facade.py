@@ -26,7 +26,7 @@ class Weights(TypedDict):
     style_layers: Layers | None
     alpha: float
     beta: float | None
-    total_variation: float
+    total_variation: float | None
 
 
 def transfer(
@@ -38,7 +38,7 @@ def transfer(
     style_layers: Layers | None = None,
     alpha: float = 1.0,
     beta: float | None = None,
-    total_variation: float = 0.0,
+    total_variation: float | None = 0.0,
     start: str | ImageSource | Result = "content",
     optimizer: str = "lbfgs",
     learning_rate: float | None = None,
@@ -59,7 +59,8 @@ def transfer(
         content_layers, style_layers: names, or `{name: weight}`; `None` means the network's
             defaults.
         alpha, beta, total_variation: weights, see `StyleObjective`; `beta=None` chooses a balance
-            that looks the same at every size.
+            that looks the same at every size, `total_variation=None` a weak smoothing without
+            grain.
         start: the initial image: `"content"`, `"noise"` (white noise, from `seed`), `"grey"`,
             `"style"`, any other image, or an earlier `Result` to continue. At the same size its
             history is continued too, and under the same objective and optimiser so is the

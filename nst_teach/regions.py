@@ -71,7 +71,7 @@ class RegionalObjective(StyleObjective):
         style_layers: Layers | None = None,
         alpha: float = 1.0,
         beta: float | None = None,
-        total_variation: float = 0.0,
+        total_variation: float | None = 0.0,
     ):
         self.styles = _named(styles)
         longer = max(content.shape[-2:]) if style_size is None else style_size

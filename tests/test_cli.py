@@ -126,6 +126,21 @@ def test_it_does_what_transfer_does(command, out):
     assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
 
 
+def test_weak_smoothing_is_that_of_transfer(command, out):
+    command("--total-variation=weak")
+    options = {"steps": 2, "size": 32, "progress": False}
+    expected = transfer("chelsea", "dots", total_variation=None, **options)
+    assert expected.settings["total_variation"] == pytest.approx(0.1 * expected.settings["beta"])
+    assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_smoothing_is_a_number_or_weak(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command("--total-variation=strong")
+    assert ended.value.code == 2
+    assert "'strong' was given; expected a number, or 'weak'" in capsys.readouterr().err
+
+
 def test_files_can_stand_for_samples(command, out, tmp_path):
     for name in ("photo.png", "style.jpg", "start.webp"):
         Image.new("RGB", (48, 40), (200, 100, 50)).save(tmp_path / name)

@@ -300,6 +300,13 @@ def test_an_objective_may_bring_a_fingerprint_of_its_own(objective):
     assert fingerprint(Named()) == fingerprint(Named()) == "mine"
 
 
+@pytest.mark.parametrize("beta", [None, 1e4])
+def test_weak_smoothing_follows_beta(objective, beta):
+    evaluate = objective(beta=beta, total_variation=None)
+    assert evaluate.total_variation == pytest.approx(0.1 * evaluate.beta)
+    assert objective(beta=beta).total_variation == 0  # the paper's loss has no such term
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
