@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import kept_runs
 import pages
 import pytest
 
@@ -29,6 +30,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("NST_TEACH_PROGRESS", "0")  # no bars in the notebooks' output
 
 
+def pytest_configure(config):
+    """Watch the notebooks too, which lie outside this folder."""
+    if not config.pluginmanager.has_plugin("kept_runs"):
+        config.pluginmanager.register(kept_runs, "kept_runs")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """Whatever `--dist` says, a file's tests share a worker: a notebook's cells need each other."""
@@ -39,8 +46,19 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_collection_modifyitems(items):
-    """Start with what takes longest, the tests that build the book."""
-    items.sort(key=lambda item: item.path.name != "test_book.py")
+    """The notebooks, the dearest first; then the book, which is built from what they showed."""
+
+    from nst_teach import costs  # it imports torch, which has to find the number of threads set
+
+    probes = {cost.notebook: cost.probes for cost in costs.table().notebooks}
+
+    def place(item) -> tuple[int, float]:
+        if item.path.suffix == ".ipynb":
+            name = item.path.relative_to(ROOT).with_suffix("").as_posix()
+            return 0, -probes.get(name, 0)
+        return (1 if item.path.name == "test_book.py" else 2), 0
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import types
 from pathlib import Path
 
-import kernels_of_this_machine
 import notebooks
 import numbers_by_page
+import page_runs
 import plain_pictures
 import pytest
 from bs4 import BeautifulSoup
 from conftest import ROOT
-from nbformat.v4 import new_code_cell, new_notebook
+from jupyter_cache.executors.utils import ExecutionResult
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
 CONFIG = f"""
@@ -22,7 +26,7 @@ import sys
 sys.path[:0] = [{str(ROOT / "book/_extensions")!r}]
 extensions = [
     "myst_nb", "sphinx_external_toc", "sphinx_multitoc_numbering",
-    "from_sources", "kernels_of_this_machine", "numbers_by_page",
+    "from_sources", "page_runs", "numbers_by_page",
 ]
 project, html_theme, numfig = "small", "basic", True
 myst_enable_extensions = ["colon_fence"]
@@ -150,7 +154,7 @@ TELL = "from ipykernel.connect import get_connection_info\nprint(get_connection_
 
 def test_kernel_of_a_page_uses_no_network_and_warns_of_nothing(capfd):
     notebook = new_notebook(cells=[new_code_cell(TELL)])
-    result = kernels_of_this_machine.run_here(notebook, cwd=None, timeout=120, allow_errors=False)
+    result = page_runs.run_here(notebook, cwd=None, timeout=120, allow_errors=False)
     assert result.err is None
     (output,) = notebook.cells[0].outputs
     assert '"transport": "ipc"' in output["text"]
@@ -171,3 +175,81 @@ def test_numbers_of_chapters_are_left_as_they_are():
         "page": {"figure": {"c": (1,)}},
         "last": {"figure": {"d": (1,), "e": (2,)}, "table": {"f": (1,)}},
     }
+
+
+# Pages run several at once, ahead of their being read
+
+
+def page_of_code(*code: str) -> NotebookNode:
+    return new_notebook(cells=[new_markdown_cell("Words."), *map(new_code_cell, code)])
+
+
+def record(notebook: NotebookNode) -> ExecutionResult:
+    """What a kernel does, without one: the output of a cell is its source, printed."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [new_output("stream", text=cell.source)]
+    return ExecutionResult(notebook, "", 1.0)
+
+
+def shown(notebook: NotebookNode) -> list[str]:
+    return [cell.outputs[0].text for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_pages_run_at_the_same_time_and_each_gets_its_own_outputs():
+    both = threading.Barrier(2, timeout=60)  # passed only by two at a time
+
+    def run(notebook: NotebookNode) -> ExecutionResult:
+        both.wait()
+        return record(notebook)
+
+    ahead = page_runs.Ahead([page_of_code("a", "b"), page_of_code("c")], run, at_once=2)
+    for code in (["c"], ["a", "b"]):
+        read = page_of_code(*code)
+        assert ahead.result(read).time == 1.0
+        assert shown(read) == code
+
+
+def test_page_whose_run_fails_fails_when_it_is_read_and_no_other_does():
+    def run(notebook: NotebookNode) -> ExecutionResult:
+        if "b" in notebook.cells[-1].source:
+            raise OSError("no kernel")
+        return record(notebook)
+
+    ahead = page_runs.Ahead([page_of_code("b"), page_of_code("c")], run, at_once=1)
+    with pytest.raises(OSError, match="no kernel"):
+        ahead.result(page_of_code("b"))
+    assert ahead.result(page_of_code("c")).err is None
+
+
+def test_page_that_was_not_started_is_run_when_it_is_read():
+    read = page_of_code("late")
+    page_runs.Ahead([], record, at_once=2).result(read)
+    assert shown(read) == ["late"]
+
+
+def test_kept_run_is_found_by_its_code_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv(page_runs.KEPT_VARIABLE, str(tmp_path))
+    page_runs.keep(tmp_path, record(page_of_code("a", "b")).nb, 2.5)
+    same = new_notebook(cells=[*map(new_code_cell, ("a", "b")), new_markdown_cell("Other words.")])
+    assert page_runs.kept(same).time == 2.5
+    assert shown(same) == ["a", "b"]
+    assert page_runs.kept(page_of_code("a", "b + 1")) is None
+    monkeypatch.delenv(page_runs.KEPT_VARIABLE)
+    assert page_runs.kept(page_of_code("a", "b")) is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads", "gigabytes", "pages"),
+    [(2, None, 24, 2), (16, None, 24, 8), (2, "2", 24, 1), (8, "2", 24, 4), (4, None, 1, 1)],
+)
+def test_as_many_pages_run_as_there_are_cores_and_memory_for(
+    cores, threads, gigabytes, pages, monkeypatch
+):
+    monkeypatch.setattr(page_runs, "cores", lambda: cores)
+    free = types.SimpleNamespace(free=gigabytes * 2**30)
+    monkeypatch.setattr(page_runs.machine, "memory", lambda: free)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if threads:
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert page_runs.at_once() == pages
