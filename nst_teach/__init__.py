@@ -1,9 +1,9 @@
 """nst_teach: neural style transfer, small enough to read in an evening.
 
-Read the modules in the order in which data passes through them: `samples`, `images`, `networks`,
-`losses`, `objective`, `starts`, `optimizers`, `records`, `plots`, `results`, `run`, `facade`. The
-user interfaces, `studio` and `cli`, are built on top. The course "Painting with Gradients" explains
-each part.
+Read the modules in the order in which data passes through them: `samples`, `images`,
+`weight_files`, `networks`, `losses`, `objective`, `starts`, `optimizers`, `records`, `plots`,
+`results`, `run`, `facade`. The user interfaces, `studio` and `cli`, are built on top. The course
+"Painting with Gradients" explains each part.
 """
 
 from nst_teach import _torch as _torch  # first: it explains how to install torch

@@ -22,9 +22,9 @@ from nst_teach.networks import (
     FeatureNetwork,
     NetworkError,
     copy_weights,
-    read_weights,
 )
 from nst_teach.objective import STYLE_STRENGTH, layer_weights
+from nst_teach.weight_files import read_weights
 
 WIDTHS = (16, 32, 48)
 """Filters at full, half and quarter size: half as many as in Johnson et al. (2016) or fewer. A pass

@@ -8,14 +8,19 @@ because no ReLU works in place here. Chapter 2 of the course looks inside.
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-from nst_teach.images import device_advice, preprocess
+from nst_teach import samples
+from nst_teach.images import CONVENTIONS, device_advice, load_image, preprocess
+from nst_teach.weight_files import NetworkError as NetworkError
+from nst_teach.weight_files import WeightFile, open_weights, read_weights
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -53,8 +58,14 @@ SQUEEZENET_STYLE_WEIGHTS = {
 layers contribute equally. The weights of CS231n have nearly the same ratios: 3e5, 1e3, 15, 3."""
 
 
-class NetworkError(ValueError):
-    """A network, layer or weight file that cannot be used; the message explains what to do."""
+LAYER_KEY = re.compile(r"(conv\d_\d|features\.\d+|stack\.\d+)\.")
+"""How the name of a convolution's weight begins in a file; the classifier's begin otherwise."""
+
+MEASURED_SIZE = 96  # pixels: a fraction of a second for VGG-19
+MEAN_RANGE = (0.4, 2.5)
+"""Bounds of the middle half of a normalised layer's mean activations over the sample photographs.
+For `petite`, and for the exact and normalised VGG-19 down to relu3_1, it is within 1.0 to 2.2; in
+the wrong one of the two conventions it is about 58 times as high or as low."""
 
 
 class FeatureNetwork(nn.Module):
@@ -66,6 +77,7 @@ class FeatureNetwork(nn.Module):
         pooling: `"max"` or `"average"`.
         content_layers: the layers from which the content is usually taken.
         style_layers: the layers from which the style is usually taken.
+        convention: the input that its weights expect, see `preprocess`.
         normalised: whether the mean activation of each filter over photographs is about 1, as in
             the paper, so that layers and losses have comparable scales.
     """
@@ -162,6 +174,8 @@ def load_network(
     weights: str | os.PathLike[str] | None = None,
     pooling: str | None = None,
     device: torch.device | str | None = None,
+    convention: str | None = None,
+    last_layer: str | None = None,
 ) -> FeatureNetwork:
     """Load a trained network, frozen and in evaluation mode.
 
@@ -169,17 +183,28 @@ def load_network(
         name: `"petite"` (bundled with the package), `"vgg16"`, `"vgg19"` or `"squeezenet1_1"`
             (torchvision's ImageNet weights). `None` means the value of the environment variable
             `NST_TEACH_NETWORK` or, if that is not set, `"petite"`.
-        weights: a file (`.safetensors`, or a `.pth` state dict) with torchvision's names or those
-            of `save_weights`; `None` means the bundled weights or torchvision's, which are
-            downloaded once into torch's cache.
+        weights: a file: `.safetensors`, or a `.pth` state dict, with torchvision's names or those
+            of `save_weights`, which are also Gatys'; or Keras' `.h5`. `None` means the bundled
+            weights or torchvision's, which are downloaded once into torch's cache.
         pooling: `"max"` or `"average"`; `None` means the kind that the network was trained with.
         device: where to put the network; `None` means the CPU.
+        convention: the input that the weights expect, see `preprocess`. `None` means the convention
+            of the file if it can be recognised: by its format, its first filter or its name, or
+            because the network is normalised only under this convention. Otherwise it means
+            torchvision's, so give the convention of a file of unknown origin.
+        last_layer: the layer after which the network ends, so that later ones are neither stored
+            nor needed in the file. The usual style layers remain as far as they exist. The content
+            is then taken from the second convolution of the deepest block that still has one, as
+            in `relu4_2`; for a network that ends at `relu3_1`, this is `relu2_2`.
 
     Raises:
-        NetworkError: an unknown name or pooling; weights that cannot be fetched or read, or that do
-            not fit.
+        NetworkError: an unknown name, pooling, convention or layer; weights that cannot be fetched
+            or read, or that do not fit; a convention that is not the file's.
 
-    Explained in chapter 2; the book has a model card of `petite`.
+    Warns:
+        UserWarning: the network is normalised, but under another convention than this one.
+
+    Explained in chapter 2, and the conventions in chapter 1; the book has a model card of `petite`.
     """
     if name is None:
         name = os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
@@ -188,14 +213,116 @@ def load_network(
             f"unknown network {name!r:.80}; choose one of {', '.join(_BUILDERS)} "
             f"(the environment variable {NETWORK_VARIABLE} sets the default)."
         )
+    if convention is not None and convention not in CONVENTIONS:
+        raise NetworkError(
+            f"unknown convention {convention!r:.80}; choose one of {', '.join(CONVENTIONS)}."
+        )
     build, trained_with = _BUILDERS[name]
-    network = build(trained_with if pooling is None else pooling)
-    source = _bundled(name) if weights is None else Path(weights)
-    state = _download(name) if source is None else read_weights(source)
-    origin = str(source or f"torchvision's {name}")
-    copy_weights(network, state, name=name, origin=origin, keys=_file_keys(network))
+    whole = build(trained_with if pooling is None else pooling)
+    network = whole if last_layer is None else _cut(whole, last_layer)
+    file = _default_weights(name) if weights is None else open_weights(weights)
+    origin = name if weights is None else str(weights)
+    _fill(network, file.tensors, whole=whole, origin=origin)
+    network.convention = _stated(file, convention, origin) or network.convention
+    if weights is not None and file.normalised is None:
+        _measure(network, trained_with, told=bool(file.convention or convention), origin=origin)
     with device_advice(device or "cpu", NetworkError):
         return network.to(device or "cpu")
+
+
+def _stated(file: WeightFile, asked: str | None, origin: str) -> str | None:
+    """The convention of the file or, if the file does not tell, the one that was asked for."""
+    if file.convention and asked and asked != file.convention:
+        raise NetworkError(
+            f"{origin} expects images in the convention '{file.convention}' ({file.reason}), but "
+            f"convention='{asked}' was given. Omit it. To feed the network wrongly on purpose, set "
+            "network.convention afterwards."
+        )
+    return file.convention or asked
+
+
+def _measure(network: FeatureNetwork, pooling: str, *, told: bool, origin: str) -> None:
+    """Find out whether the network is normalised; if so, this also tells its convention."""
+    measured = measured_convention(network, pooling)
+    if measured is None:
+        return
+    if not told:
+        network.convention = measured
+    elif measured != network.convention:
+        warnings.warn(
+            f"{origin} is used with the convention '{network.convention}', but its filters have "
+            f"mean activations of about 1, as in a normalised network, with '{measured}' only. Did "
+            f"you mean convention='{measured}'?",
+            stacklevel=3,
+        )
+    network.normalised = network.normalised or measured == network.convention
+
+
+@torch.no_grad()
+def measured_convention(network: FeatureNetwork, pooling: str) -> str | None:
+    """The convention under which a VGG is normalised, or `None` if there is none.
+
+    As the guard of chapter 1 tries to undo each convention in turn, this function tries to apply
+    each. In a normalised network (Gatys et al., 2016, section 3) the mean activation of each filter
+    over photographs is about 1. This can be true under one convention only, because the inputs of
+    Caffe's are about 58 times as large as those of torchvision's. Other networks give no clue:
+    their features may be of any size.
+
+    Args:
+        network: only its first three blocks are examined, and it may end earlier.
+        pooling: the kind that it was trained and normalised with, `"max"` or `"average"`.
+    """
+    if "relu1_1" not in network.layers:
+        return None
+    size = (MEASURED_SIZE, MEASURED_SIZE)
+    photos = torch.cat([load_image(name, size=size) for name in samples.names("photo")])
+    photos = photos.to(next(network.parameters()))
+    for convention in ("torchvision", "caffe"):
+        if _is_normalised(network, preprocess(photos, convention), _pool(pooling, kernel=2)):
+            return convention
+    return None
+
+
+def _is_normalised(network: FeatureNetwork, x: Tensor, pool: nn.Module) -> bool:
+    """Whether every ReLU of the first three blocks has mean activations of about 1."""
+    for layer, module in zip(network.layers, network.stack, strict=True):
+        if re.fullmatch(r"(conv|relu)[4-9]_\d", layer):
+            break
+        x = pool(x) if layer.startswith("pool") else module(x)
+        if layer.startswith("relu") and not _has_means_near_one(x):
+            return False
+    return True
+
+
+def _has_means_near_one(features: Tensor) -> bool:
+    means = features.float().mean((0, 2, 3))
+    lower, upper = (torch.quantile(means, share).item() for share in (0.25, 0.75))
+    return lower >= MEAN_RANGE[0] and upper <= MEAN_RANGE[1]
+
+
+def _cut(network: FeatureNetwork, last_layer: str) -> FeatureNetwork:
+    """The layers of a network up to this one, with its weights."""
+    if last_layer not in network.layers:
+        raise NetworkError(
+            f"{network.name} has no layer {last_layer!r:.80} to end at. "
+            f"Its layers are: {', '.join(network.layers)}."
+        )
+    end = network.layers.index(last_layer) + 1
+    modules = dict(zip(network.layers[:end], network.stack[:end], strict=True))
+    style = {layer: w for layer, w in network.style_weights.items() if layer in modules}
+    style = style or {last_layer: 1.0}
+    second = [layer for layer in modules if re.fullmatch(r"relu\d_2", layer)]
+    return FeatureNetwork(
+        network.name,
+        modules,
+        pooling=network.pooling,
+        content_layers=tuple(layer for layer in network.content_layers if layer in modules)
+        or (second[-1] if second else last_layer,),
+        style_layers=tuple(style),
+        style_weights={layer: weight / sum(style.values()) for layer, weight in style.items()},
+        normalised=network.normalised,
+        convention=network.convention,
+    )
 
 
 def build_vgg(name: str, plan: Plan, pooling: str) -> FeatureNetwork:
@@ -271,22 +398,24 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     Args:
         network: the weights of a `FeatureNetwork` are named after its layers (`conv1_1.weight`),
             those of any other module as in its state dict.
-        path: with the extension `.safetensors`, or `.pth` or `.pt` for a state dict.
+        path: with the extension `.safetensors`, or `.pth` or `.pt` for a state dict. Only a
+            `.safetensors` file also records the convention of a `FeatureNetwork`.
 
     Raises:
         NetworkError: another extension, or a file that cannot be written.
     """
     path = Path(path)
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
+    notes: dict[str, str] | None = None
     if isinstance(network, FeatureNetwork):
-        names = _file_keys(network)
+        names, notes = _file_keys(network), {"format": "pt", "convention": network.convention}
         state = {names[key][0]: value for key, value in state.items()}
     packed = {key: value.contiguous() for key, value in state.items()}  # not in channels_last
     import safetensors.torch
 
     try:
         if path.suffix == ".safetensors":
-            safetensors.torch.save_file(packed, path)
+            safetensors.torch.save_file(packed, path, notes)
         elif path.suffix in (".pth", ".pt"):
             torch.save(packed, path)
         else:
@@ -300,39 +429,11 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read a weight file, `.safetensors` or a `.pth` state dict, without executing code from it.
-
-    Raises:
-        NetworkError: the file is missing or corrupt, or contains anything but tensors.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise NetworkError(f"there is no weight file '{path}' (looked in {Path.cwd()}).")
-    try:
-        if path.suffix == ".safetensors":
-            import safetensors.torch
-
-            return safetensors.torch.load_file(path)
-        state: object = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader raises its own kinds of errors
-        raise NetworkError(
-            f"'{path}' cannot be read as weights ({type(error).__name__}: {error}). Expected "
-            ".safetensors or a .pth with a plain state dict; a download that broke off has to be "
-            "fetched again."
-        ) from error
-    if not isinstance(state, Mapping):
-        raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
-    entries = cast(Mapping[object, object], state)
-    tensors = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
-    if len(tensors) < len(entries):
-        raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
-    return tensors
-
-
-def _bundled(name: str) -> Path | None:
+def _default_weights(name: str) -> WeightFile:
     path = WEIGHTS_FOLDER / f"{name}.safetensors"
-    return path if path.is_file() else None
+    if path.is_file():
+        return WeightFile(read_weights(path), "torchvision", "it comes with the package")
+    return WeightFile(_download(name), "torchvision", "the weights are torchvision's")
 
 
 def _download(name: str) -> dict[str, Tensor]:
@@ -355,6 +456,59 @@ def _download(name: str) -> dict[str, Tensor]:
             f"  or pass the file: load_network({name!r}, weights='…').\n"
             "  Or use the bundled network, which needs no download: load_network('petite')."
         ) from error
+
+
+def _fill(
+    network: FeatureNetwork, state: Mapping[str, Tensor], *, whole: FeatureNetwork, origin: str
+) -> None:
+    """Copy weights into a network; the errors say which network the file seems to belong to.
+
+    `whole` is the network without a cut. A layer of the file that it lacks is an error as well:
+    under the names of the course, VGG-16 could be filled from a file of VGG-19.
+    """
+    name, known = network.name, {key for keys in _file_keys(whole).values() for key in keys}
+    strangers = [key for key in state if LAYER_KEY.match(key) and key not in known]
+    try:
+        if strangers:
+            raise NetworkError(
+                f"{origin} does not fit {name}: it also holds '{strangers[0]}', which {name} lacks."
+            )
+        copy_weights(network, state, name=name, origin=origin, keys=_file_keys(network))
+    except NetworkError as error:
+        raise NetworkError(f"{error}{_likely(name, state)}") from error
+
+
+def _likely(name: str, state: Mapping[str, Tensor]) -> str:
+    """Advice for a file that does not fit: which network it fits, or how much of this one."""
+    with torch.device("meta"):
+        built = {each: build(pooling) for each, (build, pooling) in _BUILDERS.items()}
+    for each, network in built.items():
+        if each != name and len(_layers_in(state, network)) == len(network.layers):
+            return f" It looks like a file of {each}: load_network({each!r}, weights=…)."
+    layers = _layers_in(state, built[name])
+    if any(layer.startswith(("conv", "features")) for layer in layers):
+        return (
+            f" It holds {name} as far as {layers[-1]}: "
+            f"load_network({name!r}, weights=…, last_layer={layers[-1]!r})."
+        )
+    return ""
+
+
+def _layers_in(state: Mapping[str, Tensor], network: FeatureNetwork) -> tuple[str, ...]:
+    """The layers up to which a file fits a network; none if it also holds something behind them."""
+    shapes = {key: value.shape for key, value in network.state_dict().items()}
+    keys = _file_keys(network)
+    found = {
+        key: alias
+        for key, aliases in keys.items()
+        for alias in aliases
+        if alias in state and state[alias].shape == shapes[key]
+    }
+    lacking = [int(key.split(".")[1]) for key in keys if key not in found]
+    end = min(lacking, default=len(network.layers))
+    used = {alias for key, alias in found.items() if int(key.split(".")[1]) < end}
+    others = [key for key in state if LAYER_KEY.match(key) and key not in used]
+    return () if others else network.layers[:end]
 
 
 def copy_weights(

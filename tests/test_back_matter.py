@@ -22,12 +22,12 @@ from nst_teach import (
     costs,
     load_image,
     load_network,
-    networks,
     optimize,
     preprocess,
     studio,
     to_pil,
     transfer,
+    weight_files,
 )
 from nst_teach.objective import Losses
 
@@ -92,7 +92,7 @@ def in_place(**_) -> None:
 
 CASES: list[Callable] = [
     offline,
-    lambda tmp_path, **_: networks.read_weights(broken(tmp_path, "w.safetensors")),
+    lambda tmp_path, **_: weight_files.read_weights(broken(tmp_path, "w.safetensors")),
     lambda tmp_path, **_: load_network("vgg16", weights=saved(tmp_path, a=torch.zeros(1))),
     lambda tmp_path, **_: load_network(
         "vgg16", weights=saved(tmp_path, conv1_1__weight=torch.zeros(1))

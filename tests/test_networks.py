@@ -25,9 +25,9 @@ from nst_teach.networks import (
     WEIGHTS_FOLDER,
     build_squeezenet,
     build_vgg,
-    read_weights,
     save_weights,
 )
+from nst_teach.weight_files import read_weights
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TINY_PLAN = ((4, 5), (6, 7))

@@ -19,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nst_teach.images import CONVENTIONS
-from nst_teach.networks import VGG19_PLAN, load_network, read_weights
+from nst_teach.networks import VGG19_PLAN, load_network
+from nst_teach.weight_files import read_weights
 
 TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 TAP_WIDTHS = dict(zip(TAPS, (64, 128, 256, 512, 512), strict=True))
