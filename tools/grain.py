@@ -24,17 +24,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from evaluate_petite import (
-    EXACT_TAPS,
-    TeacherNetwork,
-    judge,
-    random_network,
-    read,
-)
-from teachers import load_teacher
+from evaluate_petite import EXACT_TAPS, judge, random_network, read
 from torch import Tensor
 
-from nst_teach import StyleObjective, load_network, optimize, total_variation
+from nst_teach import FeatureNetwork, StyleObjective, load_network, optimize, total_variation
 from nst_teach.images import LUMA
 from nst_teach.networks import WEIGHTS_FOLDER
 from nst_teach.objective import STYLE_STRENGTH
@@ -62,23 +55,25 @@ def fine_detail(image: Tensor) -> float:
     return (amplitude[band].sum() / amplitude.sum()).item()
 
 
+def exact_vgg19(source: str) -> FeatureNetwork:
+    """VGG-19 to relu3_1, from whose last layer the content is taken."""
+    weights = None if source == "vgg19" else source
+    network = load_network("vgg19", weights=weights, last_layer=EXACT_TAPS[-1])
+    network.content_layers = EXACT_TAPS[-1:]
+    return network
+
+
 def stylised(
-    network: torch.nn.Module,
+    network: FeatureNetwork,
     content: Tensor,
     style: Tensor,
     smoothing: float,
     strength: float = 1.0,
 ) -> Tensor:
     """β is `strength` times its default, and the total variation weighs `smoothing` · β."""
-    layers = {
-        "content_layers": getattr(network, "content_layers", EXACT_TAPS[-1:]),
-        "style_layers": getattr(network, "style_layers", EXACT_TAPS),
-    }
-    features = network(content, layers["content_layers"]).values()
+    features = network(content, network.content_layers).values()
     beta = strength * STYLE_STRENGTH * sum(f.numel() for f in features)
-    goal = StyleObjective(
-        content, style, network, **layers, beta=beta, total_variation=smoothing * beta
-    )
+    goal = StyleObjective(content, style, network, beta=beta, total_variation=smoothing * beta)
     return optimize(goal, content, steps=STEPS, progress=False).image
 
 
@@ -96,11 +91,11 @@ def measured(images: list[Tensor], pairs: list[tuple[Tensor, Tensor]], exact) ->
 
 def record(exact_source: str, folders: list[Path]) -> dict:
     """All numbers, with what they were made from."""
-    exact, petite = load_teacher(exact_source), load_network("petite")
+    exact, petite = exact_vgg19(exact_source), load_network("petite")
     contents, styles = read(folders, list(CONTENTS), SIZE), read(folders, list(STYLES), SIZE)
     pairs = list(itertools.product(contents, styles))
     networks = {
-        "exact VGG-19 to relu3_1": (TeacherNetwork(exact), 0.0),
+        "exact VGG-19 to relu3_1": (exact, 0.0),
         "petite": (petite, 0.0),
         **{f"petite, total variation {s:g} β": (petite, s) for s in SMOOTHING},
         "random weights": (random_network(), 0.0),
