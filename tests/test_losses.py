@@ -7,7 +7,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nst_teach import ShapeError, content_loss, gram_matrix, style_loss, total_variation
+from nst_teach import (
+    ShapeError,
+    content_loss,
+    gram_matrix,
+    guided_gram_matrix,
+    style_loss,
+    total_variation,
+)
 from nst_teach.losses import gram_of
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
@@ -278,20 +285,22 @@ def test_gradients_agree_with_finite_differences(random, loss):
 
 
 @pytest.mark.parametrize(
-    ("call", "shapes"),
+    ("function", "tensors", "wrong"),
     [
         # Broadcasting would accept these and give a number.
-        (lambda: content_loss(torch.ones(1, 3, 4, 4), torch.ones(1, 3, 4, 1)), "(1, 3, 4, 1)"),
-        (lambda: content_loss(torch.ones(2, 3, 4, 4), torch.ones(1, 3, 4, 4)), "(2, 3, 4, 4)"),
-        (lambda: style_loss(torch.ones(1, 3, 3), torch.ones(1, 1, 3)), "(1, 1, 3)"),
-        (lambda: style_loss(torch.ones(1, 3, 3), torch.ones(3, 3)), "(3, 3)"),
-        (lambda: gram_matrix(torch.ones(3, 4, 4)), "(3, 4, 4)"),
-        (lambda: gram_matrix(torch.ones(1, 3, 0, 4)), "(1, 3, 0, 4)"),
-        (lambda: total_variation(torch.ones(3, 4, 4)), "(3, 4, 4)"),
-        (lambda: total_variation(torch.ones(1, 3, 1, 4)), "(1, 3, 1, 4)"),
+        (content_loss, [(1, 3, 4, 4), (1, 3, 4, 1)], "(1, 3, 4, 1)"),
+        (content_loss, [(2, 3, 4, 4), (1, 3, 4, 4)], "(2, 3, 4, 4)"),
+        (style_loss, [(1, 3, 3), (1, 1, 3)], "(1, 1, 3)"),
+        (style_loss, [(1, 3, 3), (3, 3)], "(3, 3)"),
+        (gram_matrix, [(3, 4, 4)], "(3, 4, 4)"),
+        (gram_matrix, [(1, 3, 0, 4)], "(1, 3, 0, 4)"),
+        (guided_gram_matrix, [(3, 4, 4), (1, 1, 4, 4)], "(3, 4, 4)"),
+        (total_variation, [(3, 4, 4)], "(3, 4, 4)"),
+        (total_variation, [(1, 3, 1, 4)], "(1, 3, 1, 4)"),
     ],
 )
-def test_wrong_shapes_are_refused_and_named(call, shapes):
-    with pytest.raises(ShapeError, match="expected") as error:
-        call()
-    assert shapes in str(error.value)
+def test_wrong_shapes_are_refused_and_named(function, tensors, wrong):
+    """With the function that was called: several of them may stand in a line of code."""
+    with pytest.raises(ShapeError, match=rf"^{function.__name__} got .*expected") as error:
+        function(*(torch.ones(shape) for shape in tensors))
+    assert wrong in str(error.value)

@@ -224,7 +224,7 @@ def test_beta_counts_the_content_features(objective, network, monkeypatch):
 def test_beta_is_of_use_without_content_too(objective):
     """α = 0 and no content layers ask for a texture, which a β of 0 would not give."""
     assert objective(alpha=0.0).beta > 0
-    assert objective(content_layers=()).beta > 0
+    assert objective(content_layers=()).beta == STYLE_STRENGTH, "as if there were one feature"
 
 
 def test_the_balance_is_the_same_at_every_size(wrapping):
@@ -272,6 +272,20 @@ def test_a_fingerprint_tells_objectives_apart(objective, pictures, network):
     prints = [fingerprint(one) for one in different]
     assert len(set(prints)) == len(prints)
     assert fingerprint(objective()) == prints[0]
+
+
+def test_a_fingerprint_tells_a_landscape_from_a_portrait():
+    """Grey pictures of the same pixels, 4 × 6 and 6 × 4: the same numbers in another shape."""
+    raw = FeatureNetwork(
+        "raw", {"pixels": nn.Identity()}, pooling="average", content_layers=("pixels",),
+        style_layers=("pixels",), convention="raw",
+    )  # fmt: skip
+    style = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    lying, standing = (
+        StyleObjective(torch.full((1, 3, *size), 0.5), style, raw) for size in ((4, 6), (6, 4))
+    )
+    assert lying.beta == standing.beta
+    assert fingerprint(lying) != fingerprint(standing)
 
 
 def test_an_objective_of_ones_own_is_like_itself_alone(objective):

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import lsq_linear
+from scipy.optimize import fmin_l_bfgs_b, lsq_linear
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nst_teach.optimizers import ADAM_LEARNING_RATE, OPTIMIZERS, make_optimizer
+from nst_teach.optimizers import (
+    ADAM_LEARNING_RATE,
+    OPTIMIZERS,
+    SCIPY_HISTORY,
+    make_optimizer,
+)
 
 EVERY_OPTIMIZER = pytest.mark.parametrize("name", OPTIMIZERS)
 ENOUGH_STEPS = {"lbfgs": 40, "lbfgs-unbounded": 25, "lbfgs-plain": 40, "scipy": 40, "adam": 600}
@@ -255,18 +261,26 @@ def test_scipy_begins_from_the_nearest_picture_in_range(target):
     torch.testing.assert_close(optimizer.image.detach(), target, rtol=0, atol=1e-4)
 
 
+def test_scipy_keeps_as_many_pairs_as_it_does_by_itself():
+    assert inspect.signature(fmin_l_bfgs_b).parameters["m"].default == SCIPY_HISTORY
+
+
 # --- going on ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["lbfgs", "lbfgs-unbounded", "lbfgs-plain", "adam"])
 def test_memory_carries_over_to_another_run(name):
-    """Four steps, then four more by a new optimiser with the first one's state: eight steps."""
+    """Four steps, then four more by a new optimiser with the first one's state: eight steps.
+
+    The state holds the place too, wherever the new one stood before.
+    """
     whole = make_optimizer(name, start(0.0))
     whole.run(Valley(), 8)
     first = make_optimizer(name, start(0.0))
     first.run(Valley(), 4)
-    second = make_optimizer(name, first.image.detach().clone().requires_grad_(True))
+    second = make_optimizer(name, start(0.9))
     second.load_state_dict(first.state_dict())
+    assert torch.equal(second.image, first.image)
     second.run(Valley(), 4)
     torch.testing.assert_close(second.image.detach(), whole.image.detach(), rtol=1e-5, atol=1e-6)
     assert second.step == 8
