@@ -42,6 +42,9 @@ PUBLISHED_FILTERS = {
 }
 """For each network, its convention and the first row of the first filter, in the first channel."""
 
+# Unlike VGG's, its layers have these names in one place only: no conversion of Caffe's is known.
+SQUEEZENET_LAYER = "features.3.squeeze.weight"
+
 FILTER_TOLERANCE = 2e-3  # the rounding error of bfloat16 for a weight of 0.5
 
 PUBLISHED_NAMES = {
@@ -185,6 +188,9 @@ def _with_convention(
             return WeightFile(tensors, convention, f"its first filter is that of {title}", False)
     if path.stem in PUBLISHED_NAMES:
         return WeightFile(tensors, PUBLISHED_NAMES[path.stem], "its name is that of such a file")
+    if SQUEEZENET_LAYER in tensors:
+        reason = "its layers are called as in torchvision's SqueezeNet"
+        return WeightFile(tensors, "torchvision", reason)
     return WeightFile(tensors)
 
 

@@ -324,6 +324,16 @@ def test_a_published_filter_overrules_a_wrong_request_too(tmp_path):
         load_network("vgg19", weights=path, convention="torchvision")
 
 
+def test_squeezenet_is_torchvisions_whatever_its_file_is_called(tmp_path):
+    state = {f"features.{i}.{key}": value
+             for i, layer in enumerate(build_squeezenet("max").stack)
+             for key, value in layer.state_dict().items()}  # fmt: skip
+    torch.save(state, tmp_path / "mine.pth")
+    assert load_network("squeezenet1_1", weights=tmp_path / "mine.pth").convention == "torchvision"
+    with pytest.raises(NetworkError, match=r"'torchvision' \(its layers are called as in torchv"):
+        load_network("squeezenet1_1", weights=tmp_path / "mine.pth", convention="caffe")
+
+
 def test_the_bundled_network_has_torchvisions_convention():
     assert load_network("petite", convention="torchvision").convention == "torchvision"
     with pytest.raises(NetworkError, match=r"petite expects .*'torchvision' \(it comes with the p"):
