@@ -499,11 +499,19 @@ def crop_sheet(runs: Runs, entries: dict[str, Entry], rows: list[dict]) -> Image
     return sheet([[cell(row) for row in each] for each in pairs])
 
 
+def name_of(entry: Entry) -> str:
+    """The title without its number of layers."""
+    return entry.title.partition(",")[0].partition(" to ")[0]
+
+
 def ladder_sheet(runs: Runs, entries: dict[str, Entry]) -> Image.Image:
     """A row a network, a column a layer."""
     return sheet(
         [
-            [(layer, runs.picture(f"rebuild-{key}-{layer}")) for layer in entry.ladder]
+            [
+                (f"{name_of(entry)}: {layer}", runs.picture(f"rebuild-{key}-{layer}"))
+                for layer in entry.ladder
+            ]
             for key, entry in entries.items()
             if entry.ladder
         ]
