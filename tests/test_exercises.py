@@ -197,7 +197,7 @@ def test_source_has_its_parts(source):
 def test_capstone_has_the_teachers_rubric():
     guide = (ROOT / "book" / "teaching.md").read_text(encoding="utf-8")
     rubric = re.search(r"^\| criterion \|(?:.+\n)+", guide, re.M)[0]
-    capstone = (ROOT / "exercises" / "src" / "ex11_capstone.md").read_text(encoding="utf-8")
+    capstone = (ROOT / "exercises" / "src" / "ex12_capstone.md").read_text(encoding="utf-8")
     assert rubric in capstone
 
 

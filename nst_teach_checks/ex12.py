@@ -1,4 +1,4 @@
-"""Checks of exercise 11, the capstone: a plan, a fair comparison, and a measured statement.
+"""Checks of exercise 12, the capstone: a plan, a fair comparison, and a measured statement.
 
 They judge neither images nor questions. They test that a run can be repeated, that all runs have
 the same budget, and that a sentence agrees with its table.

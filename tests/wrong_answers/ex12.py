@@ -1,4 +1,4 @@
-"""Exercise 11, as students answer it."""
+"""Exercise 12, as students answer it."""
 
 from __future__ import annotations
 
