@@ -152,8 +152,6 @@ def _named(styles: Iterable[Style]) -> dict[str, Style]:
 
 def _mask(mask: ImageSource, content: Tensor, name: str) -> Tensor:
     """`(1, 1, H, W)` of the content's size."""
-    if isinstance(mask, Tensor) and mask.ndim == 4 and mask.shape[1] == 1:
-        mask = mask[0]  # (1, H, W), which load_image knows
     height, width = content.shape[-2:]
     try:
         loaded = load_image(mask, size=(height, width), device=content.device)

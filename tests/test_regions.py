@@ -85,12 +85,32 @@ def test_what_is_no_region_is_refused(mask, complaint):
 # The objective
 
 
+def test_styles_are_told_apart_by_identity():
+    """Masks and pictures may be tensors, which have no single truth when they are compared."""
+    one, other = (Style("dots", mask=half()) for _ in range(2))
+    assert one == one
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
 def test_one_style_everywhere_is_the_usual_objective(network, content):
-    usual = StyleObjective(content, load_image("dots", size=32), network, **WEIGHTS)
-    several = RegionalObjective(content, [Style("dots")], network, **WEIGHTS)
+    options = {**WEIGHTS, "alpha": 2.0, "beta": 5.0, "total_variation": 3.0}
+    usual = StyleObjective(content, load_image("dots", size=32), network, **options)
+    several = RegionalObjective(content, [Style("dots")], network, **options)
     image = content.flip(-1)
     torch.testing.assert_close(several(image).total, usual(image).total)
+    assert several.beta == 5
     assert list(several(image).style) == ["relu1_1, 1", "relu2_2, 1"]
+
+
+def test_styles_are_as_large_as_the_content_unless_told(network, content):
+    """A larger style picture has larger brush strokes: features of another style."""
+    usual, asked = (
+        RegionalObjective(content, [Style("dots")], network, style_size=size, **WEIGHTS)
+        for size in (None, 20)
+    )
+    assert max(usual.style.shape[-2:]) == 32
+    assert max(asked.style.shape[-2:]) == 20
 
 
 def test_two_styles_pull_towards_the_blend_of_their_gram_matrices(network, content):
@@ -155,7 +175,9 @@ def test_run_goes_on_with_its_memory_under_the_same_regions_alone(network, conte
     assert [r.objective for r in elsewhere.history][-1] == 1
 
 
-@pytest.mark.parametrize("mask", [half()[0, 0], half()[0], half(), half()[0, 0].numpy()])
+@pytest.mark.parametrize(
+    "mask", [half()[0, 0], half()[0], half(), half().tile(1, 3, 1, 1), half()[0, 0].numpy()]
+)
 def test_mask_may_come_in_several_shapes(network, content, mask):
     goal = RegionalObjective(content, [Style("dots", mask=mask)], network, **WEIGHTS)
     assert goal.masks["1"].shape == (1, 1, 24, 32)
@@ -172,6 +194,7 @@ def test_mask_may_come_in_several_shapes(network, content, mask):
         ([Style("dots", weight=-1)], ValueError, "weight=-1 was given"),
         ([Style("dots", weight=0)], ValueError, "weights of all styles are 0"),
         ([Style("dots", mask=torch.zeros(4, 4))], ValueError, "mask of style 1 is 0 everywhere"),
+        ([Style("dots", mask=half().tile(2, 1, 1, 1))], ImageError, r"the mask of .*\(2, 1, 24"),
         ([Style("dots", mask="no-such-file.png")], ImageError, "the mask of style 1: .*no-such"),
         ([Style("no-such-file.png")], ImageError, "no-such-file"),
     ],

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import inspect
 import itertools
 import math
 import os
+import re
 import subprocess
 import sys
+import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -294,6 +298,13 @@ def test_an_objective_that_knows_its_pictures_can_be_started_by_name(run, conten
     assert one.style.shape[-2:] == (32, 32)
 
 
+def test_what_optimize_leaves_open_is_as_in_transfer():
+    one, other = (inspect.signature(function).parameters for function in (optimize, transfer))
+    shared = (one.keys() & other.keys()) - {"start"}  # which has to be given to `optimize`
+    assert shared == {"optimizer", "learning_rate", "steps", "seed", "callback", "progress"}
+    assert all(one[name].default == other[name].default for name in shared)
+
+
 def test_a_mere_function_knows_no_pictures_to_start_from(bowl, tmp_path):
     with pytest.raises(ValueError, match=r"start='noise' was given.*make_start"):
         optimize(bowl(), "noise", steps=1)
@@ -429,6 +440,7 @@ def test_the_callback_hears_of_every_evaluation_with_a_picture_of_its_own(bowl, 
 
     def callback(record, image):
         heard.append((record, image.clone()))
+        assert not image.requires_grad  # so that .numpy() works
         image.zero_()  # a callback may do with it as it likes
 
     objective = bowl()
@@ -464,6 +476,19 @@ def test_a_result_saves_itself(run, tmp_path):
 
 
 # --- going on ------------------------------------------------------------------------------------
+
+
+def test_seconds_count_from_the_start_of_the_first_run(bowl, start, monkeypatch):
+    """On a clock that goes on by one second whenever somebody looks at it: once at the start of a
+    run, which is 0, and once at each evaluation. The time between two runs does not count."""
+    clock = itertools.count(1000.0)
+    monkeypatch.setattr("nst_teach.run.time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    options = {"optimizer": "adam", "steps": 2, "progress": False}
+    first = optimize(bowl(), start, **options)
+    next(clock)
+    second = optimize(bowl(), first, **options)
+    assert [record.seconds for record in first.history] == [1, 2, 3]
+    assert [record.seconds for record in second.history] == [1, 2, 3, 4, 5, 6]
 
 
 def test_adam_in_two_runs_is_adam_in_one_bit_by_bit(run):
@@ -663,6 +688,7 @@ def test_ctrl_c_before_the_first_evaluation_returns_the_start(bowl, start):
     result = optimize(bowl({1: KeyboardInterrupt()}), start, steps=5, progress=False)
     assert result.stopped is Stop.INTERRUPTED
     assert torch.equal(result.image, start)
+    assert not result.image.requires_grad
 
 
 @EVERY_OPTIMIZER
@@ -857,8 +883,12 @@ def impatient(monkeypatch):
 
 
 def test_a_long_run_shows_a_bar(run, impatient, capsys):
-    run(progress=True)
-    assert "step" in capsys.readouterr().err
+    slow = run(progress=True, callback=lambda *_: time.sleep(0.15))  # tqdm draws each 0.1 s
+    shown = capsys.readouterr().err
+    assert "step" in shown
+    drawn = re.findall(r"loss (\S+)]", shown)
+    assert drawn
+    assert set(drawn) <= {f"{total:.3g}" for total in totals(slow)}
 
 
 def test_the_bar_can_be_turned_off(run, impatient, capsys, monkeypatch):
