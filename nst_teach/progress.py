@@ -9,6 +9,7 @@ from typing import Any, cast
 
 PROGRESS_VARIABLE = "NST_TEACH_PROGRESS"
 PROGRESS_DELAY = 2.0  # seconds; shorter work needs no bar
+FILM_BAR = "{percentage:3.0f}%|{bar}| frame {n_fmt}/{total_fmt}, {remaining} left"
 
 
 def progress_bar(steps: int, shown: bool) -> Any:
@@ -18,12 +19,25 @@ def progress_bar(steps: int, shown: bool) -> Any:
         steps: the steps to be taken.
         shown: False hides it; so does the environment variable `NST_TEACH_PROGRESS=0`.
     """
+    return _bar(steps, shown, unit="step", delay=PROGRESS_DELAY)
+
+
+def film_bar(frames: int | None, shown: bool) -> Any:
+    """A bar for the frames of a film, which says how much time is left. It appears at once.
+
+    Args:
+        frames: the frames to be painted; `None` if their number is not known.
+        shown: as for `progress_bar`.
+    """
+    words = None if frames is None else FILM_BAR
+    return _bar(frames, shown, unit="frame", bar_format=words)
+
+
+def _bar(total: int | None, shown: bool, **options: Any) -> Any:
     from tqdm import tqdm
 
     hidden = not shown or os.environ.get(PROGRESS_VARIABLE) == "0"
-    return tqdm(
-        total=steps, unit="step", delay=PROGRESS_DELAY, leave=False, disable=hidden, file=_line()
-    )
+    return tqdm(total=total, leave=False, disable=hidden, file=_line(), **options)
 
 
 class NotebookLine(io.TextIOBase):

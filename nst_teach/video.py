@@ -18,6 +18,8 @@ from nst_teach.objective import Losses
 
 # Ruder et al. (2016), section 4.2: the tolerated difference of two flows, relative and in pixels².
 TOLERANCE_SHARE, TOLERANCE = 0.01, 0.5
+# The tolerated change of a flow from pixel to pixel, relative and absolute, both squared.
+SLOPE_SHARE, SLOPE = 0.01, 0.002
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:
@@ -66,6 +68,55 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
     length = flow.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
     consistent = error <= TOLERANCE_SHARE * length + TOLERANCE
     return (consistent & _inside(flow)).to(flow.dtype)
+
+
+def motion_boundary(flow: Tensor) -> Tensor:
+    """A mask of the pixels at the boundary of two motions, where an estimated flow is unreliable.
+
+    A flow (u, v) has a boundary where |∇u|² + |∇v|² > 0.01 (u² + v²) + 0.002. The gradient is the
+    difference from the next pixel to the right and below, and zero across the border.
+
+    Args:
+        flow: `(B, 2, H, W)`, in pixels.
+
+    Returns:
+        `(B, 1, H, W)`, 1 at a boundary and 0 elsewhere.
+
+    Raises:
+        ShapeError: not a flow.
+
+    Ruder et al. (2016), section 4.2; chapter 11.
+    """
+    _check("motion_boundary", flow, flow)
+    right = F.pad(flow.diff(dim=3), (0, 1))
+    below = F.pad(flow.diff(dim=2), (0, 0, 0, 1))
+    slope = (right.square() + below.square()).sum(1, keepdim=True)
+    length = flow.square().sum(1, keepdim=True)
+    return (slope > SLOPE_SHARE * length + SLOPE).to(flow.dtype)
+
+
+def nearest_only(masks: Sequence[Tensor]) -> list[Tensor]:
+    """Let each pixel be compared with one earlier frame only: the nearest that shows it.
+
+    This is the long-term consistency: a pixel that was hidden in the previous frame but visible
+    some frames ago keeps the colour it had then, instead of a new one.
+
+    Args:
+        masks: n masks `(B, 1, H, W)` of the same frame, each for another earlier frame, the nearest
+            first; 1 where the pixel is visible in the earlier frame and 0 elsewhere.
+
+    Returns:
+        n masks of the same shapes, which add up to 1 at most: each is reduced by those before it,
+        max(m − Σ m', 0).
+
+    Ruder et al. (2016), section 4.3.
+    """
+    kept: list[Tensor] = []
+    nearer = None
+    for mask in masks:
+        kept.append(mask if nearer is None else (mask - nearer).clamp(min=0))
+        nearer = mask if nearer is None else nearer + mask
+    return kept
 
 
 def temporal_loss(image: Tensor, expected: Tensor, mask: Tensor) -> Tensor:

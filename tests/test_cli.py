@@ -18,9 +18,9 @@ from conftest import ROOT
 from PIL import Image
 
 import nst_teach
-from nst_teach import Result, StyleObjective, cli, load_image, networks, transfer
+from nst_teach import Result, StyleObjective, cli, load_image, networks, options, transfer
 
-HEAVY = ("torchvision", "matplotlib", "scipy", "ipywidgets", "skimage")
+HEAVY = ("torchvision", "matplotlib", "scipy", "ipywidgets", "skimage", "av")
 
 
 @pytest.fixture
@@ -374,19 +374,19 @@ def test_too_little_memory_says_what_to_do(command, capsys, evaluations):
     ],
 )
 def test_layers_are_names_or_names_with_weights(text, expected):
-    assert cli.layers(text) == expected
+    assert options.layers(text) == expected
 
 
 @pytest.mark.parametrize("text", ["relu1_1=much", "relu1_1=1=2", "relu1_1,relu2_1=1", "relu1_1="])
 def test_layers_that_are_neither_are_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected names"):
-        cli.layers(text)
+        options.layers(text)
 
 
 @pytest.mark.parametrize("text", ["relu1_1=.7,relu1_1=.3", "relu1_1,relu2_1,relu1_1"])
 def test_a_layer_given_twice_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected each layer once"):
-        cli.layers(text)
+        options.layers(text)
 
 
 def test_it_tells_its_version(capsys):

@@ -6,7 +6,15 @@ import pytest
 import torch
 
 from nst_teach import Losses, ShapeError, optimize
-from nst_teach.video import flicker, steady, temporal_loss, visible, warp
+from nst_teach.video import (
+    flicker,
+    motion_boundary,
+    nearest_only,
+    steady,
+    temporal_loss,
+    visible,
+    warp,
+)
 
 HEIGHT, WIDTH = 12, 16
 
@@ -101,6 +109,59 @@ def test_flows_may_differ_by_what_rounding_does():
     """Half a pixel is less than the square root of the tolerance, a whole one is more."""
     assert visible(constant(0.5, 0), constant(0, 0))[..., :-1].min() == 1
     assert visible(constant(1.0, 0), constant(0, 0)).max() == 0
+
+
+# --- boundaries of motion ------------------------------------------------------------------------
+
+
+def test_the_outline_of_a_moving_thing_is_a_boundary():
+    """The difference is taken to the right and below: the pixels before the change have it."""
+    flow = constant(0, 0)
+    flow[:, 1, 3:8, 5:9] = 4
+    expected = torch.zeros(1, 1, HEIGHT, WIDTH)
+    expected[..., 3:8, 4] = expected[..., 3:8, 8] = 1
+    expected[..., 2, 5:9] = expected[..., 7, 5:9] = 1
+    assert torch.equal(motion_boundary(flow), expected)
+
+
+def test_even_motion_has_no_boundary():
+    assert motion_boundary(constant(3, -7)).max() == 0
+
+
+@pytest.mark.parametrize("speed", [0.0, 1.0, 10.0])
+def test_a_boundary_begins_where_the_formula_says(speed):
+    """A flow that rises by s to the right is one from s² = 0.01 |w|² + 0.002 on."""
+    limit = (0.01 * speed**2 + 0.002) ** 0.5
+    for slope, found in ((0.99 * limit, 0), (1.01 * limit, 1)):
+        flow = constant(speed, 0)
+        flow[:, 0, :, 8:] += slope
+        assert motion_boundary(flow)[..., 7].unique().tolist() == [found]
+
+
+# --- long-term consistency -----------------------------------------------------------------------
+
+
+def mask_of(text: str) -> torch.Tensor:
+    return torch.tensor([float(c) for c in text]).view(1, 1, 1, -1)
+
+
+def test_each_pixel_belongs_to_the_nearest_frame_that_shows_it():
+    """Shown by all three, by the last two, by the last alone, by the first alone, by none."""
+    kept = nearest_only([mask_of("10010"), mask_of("11000"), mask_of("11100")])
+    expected = [mask_of("10010"), mask_of("01000"), mask_of("00100")]
+    assert all(torch.equal(a, b) for a, b in zip(kept, expected, strict=True))
+
+
+def test_a_single_frame_keeps_its_mask():
+    mask = mask_of("1010")
+    (kept,) = nearest_only([mask])
+    assert torch.equal(kept, mask)
+
+
+def test_no_pixel_counts_twice():
+    masks = [(noise(1, 1, HEIGHT, WIDTH, seed=seed) > 0.5).float() for seed in range(4)]
+    total = torch.stack(nearest_only(masks)).sum(0)
+    assert torch.equal(total, torch.stack(masks).amax(0))
 
 
 # --- the temporal loss ---------------------------------------------------------------------------
