@@ -68,6 +68,23 @@ def test_a_small_picture_is_not_looked_at(network, free):
     memory.check_memory(torch.rand(1, 3, 20, 30), network, LAYERS)
 
 
+def test_exactly_enough_is_enough(network, free):
+    """64 · 64 pixels: a power of two, so that no byte is lost by dividing and multiplying."""
+    image = torch.rand(1, 3, 64, 64)
+    needed = 64 * 64 * memory.kept_bytes(image, network, LAYERS)
+    free(needed)
+    memory.check_memory(image, network, LAYERS)
+    free(needed - 1)
+    with pytest.raises(TransferError):
+        memory.check_memory(image, network, LAYERS)
+
+
+def test_a_picture_on_another_device_is_not_looked_at(network, free):
+    """The free memory of the machine says nothing about that of a GPU."""
+    free(0)
+    memory.check_memory(torch.empty(1, 3, 300, 400, device="meta"), network, LAYERS)
+
+
 def test_transfer_asks_before_the_work(network, free):
     seen = []
     free(1e4)

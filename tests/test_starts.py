@@ -61,6 +61,8 @@ def test_the_style_start_covers_the_result(size):
     rise = (size[1] - 1) / max(size)  # from the first column's middle to the last one's
     assert (covered[..., -1] - covered[..., 0]).mean().item() == pytest.approx(rise, abs=0.04)
     assert covered.mean().item() == pytest.approx(0.5, abs=0.02)
+    on_its_side = cover(ramp.mT, size[::-1])
+    torch.testing.assert_close(on_its_side.mT, covered)
 
 
 def test_a_style_of_the_results_own_size_is_the_style_start():
@@ -73,6 +75,12 @@ def test_a_picture_of_the_right_size_is_the_start_to_the_last_bit(content, style
     made = make_start(begin, content, style)
     assert torch.equal(made, begin)
     assert made.data_ptr() != begin.data_ptr()
+
+
+def test_whole_numbers_of_the_right_size_are_levels_of_255(content, style):
+    """They are read as `load_image` reads them, whatever their size."""
+    levels = (content * 255).round().byte()
+    torch.testing.assert_close(make_start(levels, content, style), levels / 255)
 
 
 def test_a_picture_of_another_size_is_scaled(content, style):
