@@ -48,21 +48,20 @@ def main() -> None:
     exact, petite = load_teacher(arguments.exact), load_network("petite")
     kept = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else {}
     rows = kept.get("rows", {}) if kept.get("settings") == chosen_from() else {}
-    for size in SIZES:
+    for (strength, smoothing), size in itertools.product(TRIED, SIZES):
         contents, styles = (read(arguments.pictures, list(n), size) for n in (CONTENTS, STYLES))
         pairs = list(itertools.product(contents, styles))
-        for strength, smoothing in TRIED:
-            name = name_of(size, strength, smoothing)
-            if name in rows:
-                continue
-            images = [stylised(petite, *pair, smoothing, strength) for pair in pairs]
-            rows[name] = measured(images, pairs, exact)
-            means = {key: f"{np.mean(values):.4g}" for key, values in rows[name].items()}
-            print(name, means, flush=True)
-            text = json.dumps({"settings": chosen_from(), "rows": rows}, indent=1)
-            arguments.out.write_text(text + "\n", "utf-8")
-            for number, image in enumerate(images if arguments.show else []):
-                save_image(image, arguments.show / f"{name}, pair {number}.png")
+        name = name_of(size, strength, smoothing)
+        if name in rows:
+            continue
+        images = [stylised(petite, *pair, smoothing, strength) for pair in pairs]
+        rows[name] = measured(images, pairs, exact)
+        means = {key: f"{np.mean(values):.4g}" for key, values in rows[name].items()}
+        print(name, means, flush=True)
+        text = json.dumps({"settings": chosen_from(), "rows": rows}, indent=1)
+        arguments.out.write_text(text + "\n", "utf-8")
+        for number, image in enumerate(images if arguments.show else []):
+            save_image(image, arguments.show / f"{name}, pair {number}.png")
 
 
 def chosen_from() -> dict:
