@@ -186,7 +186,8 @@ def discard_frames(folder: Path) -> None:
         )
     for part in (*folder.glob("pass-*"), folder / CONTENT):
         shutil.rmtree(part, ignore_errors=True)
-    (folder / SETTINGS).unlink()
+    for file in (folder / SETTINGS, *folder.glob(f".{Path(SETTINGS).stem}-*")):
+        file.unlink()
     with contextlib.suppress(OSError):  # other files are left as they are
         folder.rmdir()
 
@@ -401,7 +402,8 @@ def _found_or_painted(
 ) -> Tensor:
     found = store.find(number, index, content) if store else None
     if found is not None:
-        bar.initial += 1  # not counted in the time for each frame
+        if not bar.disable:
+            bar.initial += 1  # not counted in the time for each frame
         bar.update(1)
         return found.to(content)
     try:
@@ -433,14 +435,14 @@ class _Store:
         """Record the settings, or compare them with those of the frames that are there."""
         file = self.folder / SETTINGS
         if file.is_file():
-            there = json.loads(file.read_text(encoding="utf-8"))
+            there = _json(file)
             if differing := _differences(there, settings):
                 raise ClipError(
                     f"'{self.folder}' has frames painted with other settings ({differing}). Give "
                     f"the same settings to go on from them. {ANEW}"
                 )
             return
-        if self.folder.exists() and any(self.folder.iterdir()):
+        if self.folder.exists() and any(f for f in self.folder.iterdir() if f.name[0] != "."):
             raise ClipError(
                 f"'{self.folder}' has other files in it; expected an empty folder, or one with "
                 "painted frames. Choose another name, or move these files."
@@ -452,8 +454,9 @@ class _Store:
     def find(self, number: int, index: int, content: Tensor) -> Tensor | None:
         """A frame painted earlier; `None` if it, or one before it, is not there."""
         file = self._file(number, index)
-        self._reading = self._reading and file.is_file()
-        return self._read(file, content) if self._reading else None
+        found = self._read(file, content) if self._reading and file.is_file() else None
+        self._reading = found is not None
+        return found
 
     def painted(self, number: int, index: int) -> Tensor:
         return load_image(self._file(number, index))
@@ -464,9 +467,7 @@ class _Store:
     def keep_content(self, index: int, frame: Tensor) -> None:
         """Keep a frame of the clip itself, to be read in any order."""
         file = self._file(0, index)
-        if file.is_file():
-            self._read(file, frame)  # checks that it is the same
-        else:
+        if not file.is_file() or self._read(file, frame) is None:
             self._write(file, frame, _digest(frame))
 
     def content(self, index: int) -> Tensor:
@@ -476,15 +477,19 @@ class _Store:
         folder = self.folder / CONTENT if number == 0 else finished_frames(self.folder, number)
         return folder / f"{index + 1:06}.png"
 
-    def _read(self, file: Path, content: Tensor) -> Tensor:
-        with Image.open(file) as picture:
-            picture.load()
-            if picture.info.get(CONTENT) != _digest(content):
-                raise ClipError(
-                    f"'{file}' belongs to another clip, whose frame is not the same. Give the same "
-                    f"clip to go on. {ANEW}"
-                )
-            return load_image(picture)
+    def _read(self, file: Path, content: Tensor) -> Tensor | None:
+        """A frame; `None` if the file is damaged, as after a loss of power."""
+        try:
+            with Image.open(file) as picture:
+                picture.load()
+        except (OSError, ValueError, SyntaxError):
+            return None
+        if picture.info.get(CONTENT) != _digest(content):
+            raise ClipError(
+                f"'{file}' belongs to another clip, whose frame is not the same. Give the same "
+                f"clip to go on. {ANEW}"
+            )
+        return load_image(picture)
 
     def _write(self, file: Path, image: Tensor, content: str) -> None:
         file.parent.mkdir(exist_ok=True)
@@ -492,6 +497,14 @@ class _Store:
         words.add_text(CONTENT, content)
         with promised(file) as hidden:
             to_pil(image).save(hidden, pnginfo=words)
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return read
 
 
 def _differences(there: dict[str, Any], now: dict[str, Any]) -> str:

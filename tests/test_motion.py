@@ -155,6 +155,18 @@ def test_raft_that_cannot_be_fetched_says_where_it_would_go(cat, monkeypatch):
         estimate_flow(view(cat, 0, 0), view(cat, 1, 0), method="raft")
 
 
+@pytest.mark.usefixtures("fresh_raft")
+def test_torchvisions_raft_runs_as_it_is_called(cat, monkeypatch):
+    """Its own code with untrained weights, which need no download."""
+    from torchvision.models import optical_flow
+
+    untrained = optical_flow.raft_small
+    monkeypatch.setattr(optical_flow, "raft_small", lambda **_: untrained())
+    flow = estimate_flow(view(cat, 0, 0), view(cat, 1, 0), method="raft")
+    assert flow.shape == (1, 2, HEIGHT, WIDTH)
+    assert flow.isfinite().all()
+
+
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (130, 200)])
 def test_raft_gets_sides_that_it_takes_and_gives_pixels_of_ours(monkeypatch, height, width):
     """A stand-in that always answers (8, 4) at its own size: the units are converted."""
