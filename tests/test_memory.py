@@ -50,6 +50,24 @@ def test_a_small_piece_tells_of_the_whole(side):
     assert memory.kept_bytes(piece, network, layers) == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.parametrize(
+    ("error", "lacking"),
+    [
+        (torch.OutOfMemoryError(), True),
+        (MemoryError(), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"), True),
+        (RuntimeError("Out of memory"), True),  # as a sentence of its own
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:121] posix_memalign"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (KeyError("memory"), False),
+    ],
+    ids=repr,
+)
+def test_a_lack_of_memory_shows_in_the_type_or_the_words(error, lacking):
+    assert memory.lacks_memory(error) == lacking
+
+
 def test_the_size_that_is_named_fits_and_a_larger_one_does_not(network, free):
     image = torch.rand(1, 3, 300, 400)
     needed = 300 * 400 * memory.kept_bytes(image[..., :128, :128], network, LAYERS)

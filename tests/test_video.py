@@ -69,6 +69,13 @@ def test_outside_the_border_goes_on(image):
     )
 
 
+@pytest.mark.parametrize("size", [(1, WIDTH), (HEIGHT, 1), (1, 1)], ids=str)
+def test_a_picture_may_be_a_single_row_or_column(size):
+    """There is no step from the first row to the last one, by which to divide."""
+    line = noise(1, 3, *size)
+    torch.testing.assert_close(warp(line, torch.zeros(1, 2, *size)), line)
+
+
 def test_each_picture_of_a_batch_follows_its_own_flow():
     batch = noise(2, 3, HEIGHT, WIDTH)
     flows = torch.cat([constant(0, 0), constant(1, 0)])
@@ -103,6 +110,12 @@ def test_what_a_moving_thing_uncovers_was_hidden():
     expected = torch.ones(1, 1, HEIGHT, WIDTH)
     expected[..., left : left + way] = 0
     assert torch.equal(visible(back, forth), expected)
+
+
+def test_masks_of_a_batch_are_made_one_by_one():
+    pans = [(constant(right, 0), constant(-right, 0)) for right in (1, 3)]
+    there, back = (torch.cat(flows) for flows in zip(*pans, strict=True))
+    assert torch.equal(visible(there, back), torch.cat([visible(*pan) for pan in pans]))
 
 
 def test_flows_may_differ_by_what_rounding_does():
