@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageCms
 
 from nst_teach import (
     ImageError,
@@ -81,6 +81,7 @@ ARRAYS = {
     "uint8 tensor": torch.tensor,
     "(3, H, W) tensor": lambda p: torch.tensor(p).permute(2, 0, 1),
     "(1, 3, H, W) tensor": tensor_of,
+    "(1, H, W, 3) tensor": lambda p: torch.tensor(p)[None],
     "tensor with a gradient": lambda p: tensor_of(p).requires_grad_(True),
     "half precision tensor": lambda p: tensor_of(p).half(),
     "bfloat16 tensor": lambda p: tensor_of(p).bfloat16(),
@@ -103,6 +104,11 @@ def test_floats_are_not_rounded_to_eight_bits(form):
     assert loaded.data_ptr() != fine.data_ptr()  # changing one leaves the other alone
     halved = F.interpolate(fine, (3, 5), mode="bicubic", antialias=True).clamp(0, 1)
     assert torch.equal(load_image(form(fine), size=(3, 5)), halved)
+
+
+def test_floats_out_of_range_by_rounding_are_clipped():
+    loaded = load_image(np.array([[-1e-7, 0.5, 1 + 5e-7]], dtype=np.float32))
+    assert loaded[0, 0].tolist() == [[0, 0.5, 1]]
 
 
 def test_transparent_floats_are_laid_on_white():
@@ -269,6 +275,24 @@ def test_a_colour_profile_is_converted_to_srgb(pixels, tmp_path, primaries, gamm
     assert np.abs(expected - pixels).max() > 10, "the profile changes nothing: a weak test"
     # lcms computes in 15 bits, which shows in the darkest values of a linear profile
     assert np.abs(loaded - expected)[pixels.min(-1) > 10].max() < 1.5
+
+
+def test_a_picture_that_says_it_is_in_srgb_keeps_its_values(pixels, image, tmp_path):
+    """To the last level: a conversion from sRGB to sRGB would round."""
+    own = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = saved(Image.fromarray(pixels), tmp_path / "a.png", icc_profile=own)
+    assert torch.equal(load_image(path), image)
+
+
+def test_the_colours_of_a_palette_are_converted_as_well(tmp_path):
+    """The profile is about the colours, not about the numbers by which a palette names them."""
+    plain = Image.new("RGB", (4, 4), (200, 60, 30))
+    of_plain, of_palette = (
+        load_image(saved(picture, tmp_path / f"{name}.png", icc_profile=profile(P3, 2.2)))
+        for name, picture in {"plain": plain, "palette": plain.quantize(4)}.items()
+    )
+    assert first_pixel(of_plain) != [200, 60, 30]
+    assert torch.equal(of_palette, of_plain)
 
 
 def test_transparency_outlives_a_profile(tmp_path):
