@@ -12,8 +12,9 @@ import dis
 import functools
 import inspect
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NoReturn, Protocol, cast
 
 import torch
@@ -33,6 +34,8 @@ SEED_LIMIT = 10**6
 
 Case = Sequence[Any]
 """The arguments of one call."""
+
+NO_EXAMPLES: Mapping[str, Case] = MappingProxyType({})
 
 
 class NotAttempted(Exception):
@@ -194,10 +197,11 @@ class Answer:
     def compare(
         self,
         right: Callable[..., Any],
-        cases: Iterable[Case],
+        cases: Iterable[Case] | Mapping[str, Case],
         *,
         mistakes: Sequence[Mistake] = (),
         otherwise: str = "Try an input for which you know the answer.",
+        examples: Mapping[str, Case] = NO_EXAMPLES,
         rtol: float = RTOL,
         atol: float = ATOL,
     ) -> list[Any]:
@@ -206,23 +210,30 @@ class Answer:
         Args:
             right: the right function.
             cases: inputs to call both with. Take several: a mistake is named only if it explains
-                the outputs of all of them.
+                the outputs of all of them. With names, such as `{"a dark image": inputs}`, the
+                student is told which of them were right.
             mistakes: the usual wrong answers; the first that fits is named.
             otherwise: the hint where none does.
+            examples: tiny inputs in words, the simplest first. The hint ends with the first that
+                the answer gets wrong, and with what it makes of it.
             rtol, atol: how far values may be apart.
         """
-        cases = [tuple(case) for case in cases]
+        named = cast(Mapping[str, Case], cases) if isinstance(cases, Mapping) else {}
+        cases = [tuple(case) for case in (named.values() if named else cases)]
         given = [self(*_values.copied(case)) for case in cases]
         expected = [right(*_values.copied(case)) for case in cases]
 
         def alike(a: Any, b: Any) -> bool:
             return _values.alike(a, b, rtol=rtol, atol=atol)
 
-        for case, one, other in zip(cases, given, expected, strict=True):
-            if not alike(one, other):
-                known = _known(mistakes, cases, given, alike)
-                factor = _values.common_factor(given, expected)
-                self._explain(case, one, other, known or _wrong_factor(factor), otherwise)
+        agree = [alike(one, other) for one, other in zip(given, expected, strict=True)]
+        if not all(agree):
+            first = agree.index(False)
+            known = _known(mistakes, cases, given, alike)
+            known = known or _wrong_factor(_values.common_factor(given, expected))
+            example = self._example(right, examples, alike)
+            self._explain(cases[first], given[first], expected[first], known, otherwise,
+                          _tally(list(named), agree), example)  # fmt: skip
         for one, other in zip(given, expected, strict=True):
             self._same_type(one, other)
         return given
@@ -298,14 +309,29 @@ class Answer:
         self.reject(name, str(raised), hint)
 
     def _explain(
-        self, case: Case, given: Any, expected: Any, known: Mistake | None, otherwise: str
-    ) -> None:
+        self, case: Case, given: Any, expected: Any, known: Mistake | None, otherwise: str,
+        tally: str, example: str,
+    ) -> None:  # fmt: skip
         inputs = _values.describe_inputs(self.value, case)
-        seen = f"given {inputs}: {_values.difference(given, expected)}"
+        seen = f"{tally}given {inputs}: {_values.difference(given, expected)}"
         if known:
-            self.reject(known.name, seen, known.hint)
+            self.reject(known.name, seen, known.hint + example)
         name, hint = _values.kind_of_difference(given, expected)
-        self.reject(name, seen, hint or otherwise)
+        self.reject(name, seen, (hint or otherwise) + example)
+
+    def _example(
+        self, right: Callable[..., Any], examples: Mapping[str, Case],
+        alike: Callable[[Any, Any], bool],
+    ) -> str:  # fmt: skip
+        """The first example that this answer gets wrong, so that it refutes this very answer."""
+        for words, case in examples.items():
+            made = self._bounded(functools.partial(self.value, *_values.copied(case)))
+            if _values.is_shown(made) and not alike(made, right(*case)):
+                return (
+                    f" A small example: {words}. Yours gives {_values.numbers(made)}. Work out by "
+                    "hand what it should be."
+                )
+        return ""
 
     def _same_type(self, given: Any, expected: Any) -> None:
         for one, other in zip(_values.flat(given), _values.flat(expected), strict=True):
@@ -321,6 +347,17 @@ class Answer:
                     "Which step changes the type? Print .dtype after each. The right type is that "
                     "of the input, or the one that the task asks for.",
                 )  # fmt: skip
+
+
+def _tally(names: Sequence[str], agree: Sequence[bool]) -> str:
+    """Which of the named cases were right and which were wrong, in words."""
+    if not names:
+        return ""
+    right = [name for name, fits in zip(names, agree, strict=True) if fits]
+    wrong = [name for name in names if name not in right]
+    if not right:
+        return f"wrong in all {len(names)} cases. For {wrong[0]}, "
+    return f"right for {_values.listed(right)}; wrong for {_values.listed(wrong)}. For {wrong[0]}, "
 
 
 def _wrong_factor(factor: float | None) -> Mistake | None:

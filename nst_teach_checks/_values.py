@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ GROWTH = 100
 """How many times the numbers of the inputs it may hold beyond that."""
 SHOWN = 60
 """Characters of a plain value that are shown."""
+SHOWN_NUMBERS = 160
+"""Characters of a small result that is shown in full."""
 FEW = 6
 """Whole numbers that are shown one by one: enough for a shape."""
 
@@ -214,6 +217,31 @@ def _difference_of_numbers(given: Tensor, expected: Tensor) -> str:
 
 def _index(place: int, like: Tensor) -> list[int]:
     return [int(i) for i in np.unravel_index(place, tuple(like.shape))]
+
+
+def is_shown(value: Any) -> bool:
+    """Whether `numbers` can show it."""
+    tensor = as_tensor(value)
+    return tensor is not None and tensor.numel() > 0
+
+
+def numbers(value: Any) -> str:
+    """A small result in full, without its axes of length 1 in front."""
+    tensor = as_tensor(value)
+    if tensor is None:
+        return describe(value)
+    while tensor.ndim > 1 and len(tensor) == 1:
+        tensor = tensor[0]
+    return textwrap.shorten(_nested(tensor.tolist()), SHOWN_NUMBERS, placeholder=" …")
+
+
+def _nested(value: float | list[Any]) -> str:
+    return f"({', '.join(map(_nested, value))})" if isinstance(value, list) else f"{value:.3g}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def common_factor(givens: Sequence[Any], expecteds: Sequence[Any]) -> float | None:
