@@ -396,6 +396,50 @@ def test_feedback_is_text_and_html():
     assert 'href="' in feedback._repr_html_()
 
 
+def test_named_cases_say_which_of_them_were_right():
+    def absolute(features):
+        return features.abs()
+
+    positive, mixed = torch.ones(2), torch.tensor([1.0, -1.0])
+    named = {"a positive input": (positive,), "an input of both signs": (mixed,)}
+    task = examined_by(lambda answer: answer.compare(absolute, named))
+    seen = judge(task, torch.relu, 0).seen
+    assert seen.startswith("right for a positive input; wrong for an input of both signs. For an ")
+    assert judge(task, torch.neg, 0).seen.startswith("wrong in all 2 cases. For a positive input,")
+    assert judge(task, torch.abs, 0).passed
+
+
+def test_hint_shows_the_first_example_that_the_answer_gets_wrong():
+    examples = {"the number 2": (torch.tensor(2.0),), "the number 3": (torch.tensor(3.0),)}
+
+    def square(answer):
+        answer.compare(torch.square, [(torch.tensor(5.0),)], examples=examples)
+
+    hint = judge(examined_by(square), lambda x: 2 * x, 0).hint
+    assert "the number 3. Yours gives 6." in hint  # 2 · 2 would refute nothing
+    assert "the number 2" not in hint
+    assert "9" not in hint  # what it should be is left to the student
+
+
+# Each wrong answer to a task that has examples is refuted by one of them.
+EXAMPLES_IN = ("ex11.warp", "ex11.visible", "ex11.temporal_loss", "ex11.flicker")
+NO_NUMBERS = {
+    "changed-input", "gradient-cut", "gradient-to-the-past", "many-answers", "not-a-tensor",
+    "shapes-do-not-fit", "types-do-not-fit", "wrong-dtype",
+}  # fmt: skip
+"""Mistakes that are no matter of numbers, so that an example would show nothing."""
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [e for e in WRONG if e.task in EXAMPLES_IN and e.expects not in NO_NUMBERS],
+    ids=lambda entry: entry.name,
+)
+def test_hint_refutes_the_wrong_answer_by_an_example(entry):
+    hint = judge(TASKS[entry.task], entry.answer, 0).hint
+    assert re.search(r"A small example: .+\. Yours gives .+\. Work out by hand", hint)
+
+
 def test_html_is_escaped():
     feedback = Feedback("ex03.x", "<b>", 1, "rejected", "m", "<i>", "<u>", Reread("03_x", "<p>"))
     html = feedback._repr_html_()
