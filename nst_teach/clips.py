@@ -143,9 +143,10 @@ def save_clip(clip: Clip, path: str | os.PathLike[str]) -> Path:
         path: `.mp4`, `.mov` or `.mkv` (H.264), `.webm` (VP9), `.gif`, or a name without an
             extension for a folder. A film has a hidden name until it is complete.
 
-    Only the folder is lossless: a film stores colours at half the resolution, and a GIF has 256
-    colours, is assembled in memory, and rounds times to 10 ms. Films have an even number of rows
-    and columns, so the last row or column of an odd one is repeated.
+    Only the folder is lossless. A film stores colours at half the resolution (4:2:0, which every
+    player can show): thin lines in saturated colours lose some of them, visibly in a small film. A
+    GIF has 256 colours, is assembled in memory, and rounds times to 10 ms. Films have an even
+    number of rows and columns, so the last row or column of an odd one is repeated.
 
     Raises:
         ClipError: no frames, frames of different sizes, an unknown extension, or a folder that has
