@@ -78,7 +78,6 @@ def _reserve(hidden: Path, size: int) -> None:
         with hidden.open("xb") as file:
             for start in range(0, size, len(BLOCK)):
                 file.write(BLOCK[: size - start])
-            file.flush()
     except OSError as error:
         raise ImageError(
             f"cannot write into '{hidden.parent}': {error.strerror}. Choose another folder, or "

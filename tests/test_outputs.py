@@ -28,8 +28,13 @@ def test_the_target_is_replaced_at_the_end_and_not_before(tmp_path):
 def test_after_an_error_the_target_is_as_before(tmp_path):
     target = tmp_path / "a.png"
     target.write_text("old")
-    with pytest.raises(KeyError), promised(target) as hidden:
-        hidden.write_text("half of it")
-        raise KeyError
+
+    def write_half() -> None:
+        with promised(target) as hidden:
+            hidden.write_text("half of it")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
