@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import shutil
 import tempfile
 from collections import deque
@@ -70,7 +71,7 @@ def paint_clip(
     first_steps: int = DEFAULT_STEPS,
     style_size: Size | None = None,
     seed: int = 0,
-    folder: Path | None = None,
+    folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Iterator[Tensor]:
     """Repaint a clip in the style of a picture; returns its frames as they are finished.
