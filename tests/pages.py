@@ -45,7 +45,7 @@ LOADING = {"script": "src", "img": "src", "iframe": "src", "video": "src", "sour
 """The tags with which a page loads something, and the attribute that says what."""
 
 MARKUP = re.compile(
-    r"\{(?:cite|footcite|numref|ref|doc|math)\S*\}|\[\^\w|(?<!\$)\$\$(?!\$)|^:::", re.M
+    r"\{(?:cite|footcite|numref|ref|doc|math)\S*\}|\[\^\w|(?<!\$)\$\$(?!\$)|\$[^$\n]+\$|^:::", re.M
 )
 """MyST that was not understood and shows up as text."""
 

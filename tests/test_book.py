@@ -155,6 +155,7 @@ FAULTS = {
     "dead link: #gone": '<a href="#gone">gone</a>',
     "dead link: ../outside.html": '<a href="../outside.html">outside</a>',
     "markup shown as text: {cite:p}": "<p>as shown in {cite:p}`gatys2016`</p>",
+    "markup shown as text: $\\beta": "<details><summary>the weight $\\beta$</summary></details>",
     "markup shown as text: [^n": "<p>a note[^note]</p>",
 }
 

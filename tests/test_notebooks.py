@@ -242,3 +242,13 @@ def test_a_copy_of_the_template_becomes_a_plain_notebook(project):
     text = notebook_of(add_page(project, template, name="copy"))
     assert "**Fig. 1.**" in text
     assert "[Johnson et al., 2016](" in text
+
+
+def test_formulas_in_the_heading_of_an_answer_are_formulas_in_the_book_too(tmp_path):
+    """It is HTML, in which MyST sees no formulas. Jupyter does, so the notebook stays as it is."""
+    source = tmp_path / "book/src/page.md"
+    source.parent.mkdir(parents=True)
+    source.write_text("# Page\n\n<summary>Is $a < b$?</summary> That $c$ is MyST's.\n", "utf-8")
+    (text,) = nbformat.reads(notebooks.book_text(source), as_version=4).cells
+    heading = r'<summary>Is <span class="math">\(a &lt; b\)</span>?</summary>'
+    assert text.source.endswith(f"{heading} That $c$ is MyST's.")

@@ -20,6 +20,8 @@ import argparse
 import contextlib
 import copy
 import functools
+import html
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,6 +65,9 @@ NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+
+SUMMARY = re.compile(r"<summary>.*?</summary>", re.DOTALL)
+FORMULA = re.compile(r"\$([^$]+)\$")
 
 SETUP_TAGS = ["remove-cell", "setup"]
 SETUP_SOURCE = """\
@@ -205,7 +210,18 @@ def book_text(source: Path) -> str:
     """The notebook that the book is built from: the same cells, their text as it was written."""
     product = next(make for folder, _, make in PRODUCTS if source.parent.match(folder))
     with explained(source):
-        return as_notebook(product(read_source(source)), source.stem)
+        cells = product(read_source(source))
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            cell.source = SUMMARY.sub(with_formulas, cell.source)
+    return as_notebook(cells, source.stem)
+
+
+def with_formulas(summary: re.Match[str]) -> str:
+    """The heading of an answer, which is HTML, with its formulas as the book's pages have them."""
+    return FORMULA.sub(
+        lambda found: f'<span class="math">\\({html.escape(found[1])}\\)</span>', summary[0]
+    )
 
 
 def as_notebook(cells: Cells, name: str, root: Path = ROOT) -> str:
