@@ -863,7 +863,7 @@ def flicker(answer: Answer) -> None:
             "a clip of three frames": _clip(answer, 3),
             "a dark clip of four frames": _clip(answer, 4, bright=0.2),
             "a clip in which most pixels are hidden": _clip(answer, 3, share=0.25),
-            "a clip in double precision": _clip(answer, 3, dtype=torch.float64),
+            "a clip of two frames": _clip(answer, 2),
         },
         mistakes=FLICKER, otherwise=EXPLAINED, examples=FLICKER_EXAMPLES,
     )  # fmt: skip

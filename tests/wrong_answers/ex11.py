@@ -367,6 +367,15 @@ def pixel_by_pixel(flow, flow_back):
     return mask
 
 
+@right("visible")
+def outside_by_a_warped_mask(flow, flow_back):
+    """With zeros outside, a warped image of ones is 1 where the place is inside."""
+    columns, rows = places(flow)
+    seen = sample(torch.ones_like(flow[:, :1]), columns, rows, padding_mode="zeros")
+    kept = consistent(flow, sample(flow_back, columns, rows, padding_mode="zeros"))
+    return (kept & (seen > 1 - 1e-4)).to(flow.dtype)
+
+
 @wrong("visible", expects="everything-kept")
 def ones(flow, flow_back):
     return torch.ones_like(flow[:, :1])
@@ -738,6 +747,14 @@ class IntoATensor(nn.Module):
             numbers[t] = (mask * error).sum() / mask.sum()
             previous = frame
         return numbers
+
+
+@right("flicker")
+def a_list_of_numbers_at_first(frames, flows, masks):
+    numbers = []
+    for old, new, flow, mask in zip(frames, frames[1:], flows, masks, strict=False):
+        numbers.append(of_pair(old, new, flow, mask).item())
+    return torch.tensor(numbers)
 
 
 @wrong("flicker", expects="not-warped")
