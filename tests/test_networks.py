@@ -268,6 +268,31 @@ def test_a_picture_just_large_enough_is_taken(petite):
     assert petite(torch.rand(1, 3, 16, 31), "relu5_1")["relu5_1"].shape[-2:] == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("module", "fewest"),
+    [
+        (nn.Conv2d(3, 4, 3, padding="same"), 1),
+        (nn.Conv2d(3, 4, 3, padding=1), 1),
+        (nn.Conv2d(3, 4, 5, padding=1), 3),
+        (nn.Conv2d(3, 4, 3), 3),
+        (nn.MaxPool2d(2), 2),
+        (nn.ReLU(), 1),
+    ],
+    ids=repr,
+)
+def test_as_few_positions_are_asked_for_as_a_module_can_do_with(module, fewest):
+    """The module itself is the oracle: with one row less, it raises an error of its own."""
+    network = FeatureNetwork(
+        "one", {"layer": module}, pooling="max", content_layers=("layer",), style_layers=("layer",)
+    )
+    assert min(network(torch.rand(1, 3, fewest, 9), "layer")["layer"].shape) > 0
+    if fewest > 1:
+        with pytest.raises(NetworkError, match=f"a picture of {fewest - 1}×9 pixels is too small"):
+            network(torch.rand(1, 3, fewest - 1, 9), "layer")
+        with pytest.raises(RuntimeError):
+            module(torch.rand(1, 3, fewest - 1, 9))
+
+
 def test_a_picture_too_small_for_squeezenet_is_refused_too():
     with pytest.raises(NetworkError, match="2×2 pixels is too small"):
         build_squeezenet("max")(torch.rand(1, 3, 2, 2), "features.0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import pickle
 
 import pytest
@@ -46,6 +47,13 @@ def test_a_run_goes_on_from_a_copy(optimizer):
     resumed = run(optimizer, start=pickle.loads(pickle.dumps(first)))
     assert resumed.history[: len(first.history)] == first.history
     assert resumed.loss <= first.loss
+
+
+def test_a_memory_cannot_be_rewritten():
+    """Two results may hold the same one: a change for one run would be a change for the other."""
+    memory = run("adam").memory
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        memory.optimizer = "lbfgs"
 
 
 def test_two_results_can_be_compared():
