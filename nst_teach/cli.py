@@ -14,7 +14,6 @@ from pathlib import Path
 from nst_teach import samples
 from nst_teach.facade import transfer
 from nst_teach.memory import TransferError
-from nst_teach.networks import load_network
 from nst_teach.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -23,6 +22,7 @@ from nst_teach.options import (
     add_run,
     add_sizes,
     add_weights,
+    network_of,
 )
 from nst_teach.outputs import check_output, promised
 from nst_teach.records import Stop
@@ -101,16 +101,10 @@ def _outputs(
 
 
 def _transfer(arguments: argparse.Namespace) -> Result:
-    network = load_network(
-        arguments.network,
-        weights=arguments.weights,
-        pooling=arguments.pooling,
-        device=arguments.device,
-    )
     return transfer(
         arguments.photo,
         arguments.style,
-        network=network,
+        network=network_of(arguments),
         content_layers=arguments.content_layers,
         style_layers=arguments.style_layers,
         alpha=arguments.alpha,

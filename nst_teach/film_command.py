@@ -21,7 +21,6 @@ from nst_teach.film import (
 )
 from nst_teach.memory import TransferError
 from nst_teach.motion import METHODS
-from nst_teach.networks import load_network
 from nst_teach.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
@@ -29,6 +28,7 @@ from nst_teach.options import (
     add_run,
     add_sizes,
     add_weights,
+    network_of,
 )
 from nst_teach.outputs import check_output
 from nst_teach.run import DEFAULT_STEPS
@@ -89,16 +89,10 @@ def _film(arguments: argparse.Namespace, work: Path) -> str:
 
 
 def _painted(clip: Clip, arguments: argparse.Namespace, work: Path) -> Iterator[Tensor]:
-    network = load_network(
-        arguments.network,
-        weights=arguments.weights,
-        pooling=arguments.pooling,
-        device=arguments.device,
-    )
     return paint_clip(
         clip,
         arguments.style,
-        network=network,
+        network=network_of(arguments),
         content_layers=arguments.content_layers,
         style_layers=arguments.style_layers,
         alpha=arguments.alpha,

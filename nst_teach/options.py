@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nst_teach import __version__, objective, optimizers
 from nst_teach.facade import DEFAULT_SIZE
-from nst_teach.networks import NETWORK_VARIABLE
+from nst_teach.images import CONVENTIONS
+from nst_teach.networks import NETWORK_VARIABLE, FeatureNetwork, load_network
 from nst_teach.starts import STARTS
 
 EXIT_BAD_INPUT = 2
@@ -55,9 +56,25 @@ def add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--learning-rate", type=float, help="for adam and the L-BFGS of torch")
     p.add_argument("--network", help=f"petite, vgg16, … (${NETWORK_VARIABLE}, or petite)")
     p.add_argument("--weights", type=Path, help="a weight file for the network")
+    p.add_argument(
+        "--convention", choices=tuple(CONVENTIONS), help="of the weights' input (as the file tells)"
+    )
+    p.add_argument("--last-layer", metavar="LAYER", help="the end of a file of the first layers")
     p.add_argument("--pooling", choices=("max", "average"), help="(as the network was trained)")
     p.add_argument("--seed", type=int, default=0, help="of the noise start (%(default)s)")
     p.add_argument("--device", help="cpu, cuda, mps (cpu)")
+
+
+def network_of(arguments: argparse.Namespace) -> FeatureNetwork:
+    """The network that the options ask for."""
+    return load_network(
+        arguments.network,
+        weights=arguments.weights,
+        convention=arguments.convention,
+        last_layer=arguments.last_layer,
+        pooling=arguments.pooling,
+        device=arguments.device,
+    )
 
 
 def add_manners(p: argparse.ArgumentParser) -> None:

@@ -13,12 +13,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from conftest import ROOT
 from PIL import Image
 
 import nst_teach
 from nst_teach import Result, StyleObjective, cli, load_image, networks, options, transfer
+from nst_teach.weight_files import read_weights
 
 HEAVY = ("torchvision", "matplotlib", "scipy", "ipywidgets", "skimage", "av")
 
@@ -123,6 +125,21 @@ def test_it_does_what_transfer_does(command, out):
         style_size=24,
         progress=False,
     )
+    assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
+
+
+def test_options_of_a_weight_file_reach_load_network(command, out, tmp_path):
+    """A file of the first layers, fed in a wrong way: it shows in the picture, after a warning."""
+    whole = read_weights(networks.WEIGHTS_FOLDER / "petite.safetensors")
+    first = {name: value for name, value in whole.items() if name.startswith(("conv1", "conv2"))}
+    safetensors.torch.save_file(first, tmp_path / "first.safetensors")
+    given = {"weights": str(tmp_path / "first.safetensors"), "convention": "raw"}
+    given |= {"last_layer": "relu2_2"}
+    with pytest.warns(UserWarning, match="used with the convention 'raw'"):
+        assert command(network="petite", **given) == 0
+    with pytest.warns(UserWarning, match="used with the convention 'raw'"):
+        network = networks.load_network("petite", **given)
+    expected = transfer("chelsea", "dots", network=network, steps=2, size=32, progress=False)
     assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
 
 
