@@ -334,7 +334,7 @@ def test_ctrl_c_saves_what_there_is(command, out, capsys, evaluations):
     assert out.is_file()
 
 
-@pytest.mark.parametrize("place", ["load_network", "transfer", "promised"])
+@pytest.mark.parametrize("place", ["network_of", "transfer", "promised"])
 def test_ctrl_c_before_the_first_step_leaves_one_line(
     command, tmp_path, capsys, monkeypatch, place
 ):
