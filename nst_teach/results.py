@@ -60,7 +60,7 @@ class Result:
     style: Tensor | None = None
     record: Record | None = None
     objective: str = ""
-    memory: Memory | None = field(default=None, repr=False)
+    memory: Memory | None = None
 
     @property
     def loss(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import pickle
 
 import pytest
@@ -47,6 +48,15 @@ def test_a_run_goes_on_from_a_copy(optimizer):
     resumed = run(optimizer, start=pickle.loads(pickle.dumps(first)))
     assert resumed.history[: len(first.history)] == first.history
     assert resumed.loss <= first.loss
+
+
+def test_an_image_alone_is_a_result_of_no_steps():
+    """As one that was kept in a file, without its history: a run from it counts from 0."""
+    kept = Result(torch.full((1, 3, SIDE, SIDE), 0.25), [])
+    assert math.isnan(kept.loss)
+    resumed = optimize(towards_grey, kept, steps=2, progress=False)
+    assert resumed.steps == 2
+    assert [record.step for record in resumed.history][:1] == [0]
 
 
 def test_a_memory_cannot_be_rewritten():
