@@ -111,6 +111,8 @@ def test_styles_are_as_large_as_the_content_unless_told(network, content):
     )
     assert max(usual.style.shape[-2:]) == 32
     assert max(asked.style.shape[-2:]) == 20
+    options = {"network": network, "size": None, "style_size": 20, "steps": 0, **WEIGHTS}
+    assert max(transfer(content, [Style("dots")], **options).style.shape[-2:]) == 20
 
 
 def test_two_styles_pull_towards_the_blend_of_their_gram_matrices(network, content):

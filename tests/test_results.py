@@ -90,5 +90,6 @@ def test_a_result_tells_the_loss_of_its_last_objective():
         Record(1, 2, 0.2, 3.0, {}, {}, 0.0, objective=1),
         Record(2, 3, 0.3, 2.0, {}, {}, 0.0, objective=1),
     ]
+    assert history[0].objective == 0
     text = repr(Result(torch.zeros(1, 3, 4, 6), history, steps=2, record=history[2]))
     assert text == "Result(6×4 px, 2 steps, 3 evaluations, 0.3 s, total 3 → 2)"

@@ -680,6 +680,7 @@ def test_ctrl_c_returns_the_best_picture_so_far(bowl, start, optimizer):
         objective, start, optimizer=optimizer, steps=50, callback=interrupt, progress=False
     )
     assert result.stopped is Stop.INTERRUPTED
+    assert result.reason == "interrupted"
     assert len(result.history) in (4, 5)
     assert torch.equal(result.image, best_in_range(objective))
 
