@@ -462,6 +462,14 @@ def test_settings_say_what_was_asked_for_with_every_default_filled_in(run):
     assert settings["optimizer"] == "lbfgs"
 
 
+def test_settings_of_a_continued_run_say_where_the_first_one_began(run):
+    """With the same seed and start, the whole run can be made again from its first step."""
+    first = run(start="noise", seed=5, steps=1)
+    second = run(start=first, seed=9, steps=1)
+    assert (second.settings["start"], second.settings["seed"]) == ("noise", 5)
+    assert run(start=picture(3), steps=0).settings["start"] == "picture"
+
+
 def test_a_result_describes_itself_in_one_line(run):
     text = repr(run(steps=3))
     for part in ("32×24 px", "3 steps", "evaluations", "total"):
