@@ -23,7 +23,7 @@ STYLE_STRENGTH = 30.0
 
 WEAK_SMOOTHING = 0.1
 """The weight of the total variation per β that removes the grain and leaves the style: chosen by an
-independent judge on twelve pairs at four sizes (tools/defaults.py; the model card)."""
+independent judge on twelve pairs at three sizes (tools/defaults.py; the model card)."""
 
 UNIT_BALANCE = 1.85
 """The ratio of ½ mean P² of the content to Σ w·¼ mean A² of the style in a network whose filters
