@@ -9,7 +9,7 @@ clip is made by the chapter's own cell, and the known motion is the judge of eve
 writes a record of numbers (`film.json`) and a sheet of frames (`film.webp`), from which the chapter
 makes its player; they lie in the package, so that the chapter finds them wherever it runs. The
 cache keeps finished frames, and the script goes on from them where it was stopped. On one busy CPU
-core it needs half an hour.
+core it needs a quarter of an hour.
 """
 
 from __future__ import annotations
