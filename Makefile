@@ -47,6 +47,7 @@ lint: $(VENV)/.ready-test
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/python tools/notebooks.py --check
+	$(BIN)/python tools/inventory.py --check
 
 notebooks: $(VENV)/.ready-book
 	$(BIN)/python tools/notebooks.py
