@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import html
 import re
+import zipfile
 from collections import Counter
+from xml.etree import ElementTree as ET
 
 import inventory
 import inventory_formats as formats
+import inventory_qti as qti
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -301,6 +304,64 @@ def test_the_parser_refuses_what_is_not_escaped():
     for spoilt in (sound.replace("stem", "a{b"), sound.replace("yes", "y#es"), sound[:-3]):
         with pytest.raises(AssertionError, match="at:"):
             parse_gift(spoilt)
+
+
+def read_package(path):
+    """The questions of a QTI package, found as an importer does: from the manifest to the quiz."""
+    with zipfile.ZipFile(path) as archive:
+        manifest = ET.fromstring(archive.read("imsmanifest.xml"))
+        (resource,) = manifest.iterfind(f".//{{{qti.PACKAGING}}}resource[@type='{qti.QUIZ}']")
+        (file,) = resource
+        quiz = ET.fromstring(archive.read(file.get("href")))
+    return list(quiz.iter(f"{{{qti.QUESTIONS}}}item"))
+
+
+def html_of(text):
+    return formats.with_formulas(text, formats.formula_html)
+
+
+@pytest.mark.parametrize("form", formats.FORMS)
+def test_package_for_canvas_gives_back_the_source(form):
+    names = {"q": qti.QUESTIONS}
+    items = read_package(ROOT / inventory.DOWNLOADS / f"form_{form.lower()}.zip")
+    for item, question in zip(items, CONTENT.forms[form], strict=True):
+        stem = item.find("q:presentation/q:material/q:mattext", names)
+        assert stem.text == html_of(question.stem)
+        labels = item.findall(".//q:response_label", names)
+        texts = [label.find(".//q:mattext", names).text for label in labels]
+        assert texts == [html_of(option.text) for option in question.options]
+        scored = {
+            condition.find(".//q:varequal", names).text: condition.find("q:setvar", names).text
+            for condition in item.iterfind(".//q:respcondition", names)
+            if condition.find("q:setvar", names) is not None
+        }
+        right = [option.right for option in question.options].index(True)
+        assert scored == {labels[right].get("ident"): "100"}
+        feedback = {
+            entry.get("ident"): entry.find(".//q:mattext", names).text
+            for entry in item.iterfind("q:itemfeedback", names)
+        }
+        shown = {
+            condition.find(".//q:varequal", names).text: feedback[display.get("linkrefid")]
+            for condition in item.iterfind(".//q:respcondition", names)
+            for display in condition.iterfind("q:displayfeedback", names)
+        }
+        assert [shown[label.get("ident")] for label in labels] == [
+            html_of(without_marks(option)) for option in question.options
+        ]
+
+
+def test_packages_have_no_ident_twice_and_do_not_depend_on_the_time():
+    for form, questions in CONTENT.forms.items():
+        tree = ET.fromstring(ET.tostring(qti.quiz(questions, "name", form)))
+        idents = [
+            element.get("ident")
+            for element in tree.iter()
+            if "ident" in element.attrib and not element.tag.endswith("response_lid")
+        ]
+        assert len(idents) == len(set(idents))
+        with zipfile.ZipFile(ROOT / inventory.DOWNLOADS / f"form_{form.lower()}.zip") as archive:
+            assert {entry.date_time for entry in archive.infolist()} == {qti.DATE}
 
 
 @pytest.mark.parametrize("form", formats.FORMS)

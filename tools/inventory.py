@@ -3,7 +3,8 @@
     python tools/inventory.py            write the files that changed
     python tools/inventory.py --check    write nothing; fail if the source is faulty or a file stale
 
-The one source is book/inventory.yml, the formats are those of tools/inventory_formats.py. In each
+The one source is book/inventory.yml, the formats are those of tools/inventory_formats.py and
+tools/inventory_qti.py. In each
 form the correct options are spread equally over the four positions, in an order that depends on
 the name of the form alone. The list of misconceptions in book/teaching.md is written as well.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import inventory_formats as formats
+import inventory_qti
 import yaml
 from inventory_formats import FORMS, Inventory, Misconception, Option, Question
 
@@ -162,21 +164,23 @@ def _questions(
 # Files
 
 
-def expected(root: Path = ROOT) -> dict[Path, str]:
-    """Every file that the source stands for, and its text."""
+def expected(root: Path = ROOT) -> dict[Path, bytes]:
+    """Every file that the source stands for, and its content."""
     content = read(root)
     chapters = {
         int(path.name[:2]): f"chapters/{path.stem}.ipynb"
         for path in sorted((root / "book/src").glob("[0-9][0-9]_*.md"))
     }
-    files = {root / "book/inventory.md": formats.page(content, chapters)}
+    texts = {root / "book/inventory.md": formats.page(content, chapters)}
+    packages = {}
     for form, questions in content.forms.items():
         stem = root / DOWNLOADS / f"form_{form.lower()}"
-        files[stem.with_suffix(".gift")] = formats.gift(questions, form)
-        files[stem.with_suffix(".html")] = formats.sheet(questions, form)
+        texts[stem.with_suffix(".gift")] = formats.gift(questions, form)
+        texts[stem.with_suffix(".html")] = formats.sheet(questions, form)
+        packages[stem.with_suffix(".zip")] = inventory_qti.package(questions, form)
     guide = root / GUIDE
-    files[guide] = with_list(guide.read_text(encoding="utf-8"), formats.misconceptions(content))
-    return files
+    texts[guide] = with_list(guide.read_text(encoding="utf-8"), formats.misconceptions(content))
+    return {path: text.encode() for path, text in texts.items()} | packages
 
 
 def with_list(guide: str, table: str) -> str:
@@ -191,8 +195,8 @@ def stale(root: Path = ROOT) -> list[Path]:
     """Files that are missing, or that differ from what the source gives."""
     return [
         path
-        for path, text in expected(root).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
+        for path, content in expected(root).items()
+        if not path.exists() or path.read_bytes() != content
     ]
 
 
@@ -201,7 +205,7 @@ def write(root: Path = ROOT) -> list[Path]:
     files, changed = expected(root), stale(root)
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files[path], encoding="utf-8")
+        path.write_bytes(files[path])
     return changed
 
 

@@ -78,8 +78,8 @@ terms will be new to you then, so guess where you have to. After chapter 12, ans
 open the answers here. Each says why the option is right or wrong, and names the misconception
 behind a wrong one.
 
-**For a class,** take form A in the first session and form B in the last, 40 minutes each, without
-books and without marks. The files are below. Show no answers after form A, because form B asks
+**For a class,** take form A in the first session and form B in the last, without books and without
+marks. Allow about 40 minutes for each. The files are below. Show no answers after form A, because form B asks
 about the same ideas. If $S_A$ and $S_B$ are the mean scores of the class in per cent, its
 *normalised gain* {{footcite:p}}`hake1998` is
 
@@ -99,9 +99,12 @@ next: the [teacher's guide](teaching.md) lists the misconceptions with their que
 | --- | --- | --- |
 | a sheet to print, without answers | [form A]({a}.html) | [form B]({b}.html) |
 | GIFT, for the question bank of Moodle | [form A]({a}.gift) | [form B]({b}.gift) |
+| a QTI 1.2 package, for Canvas | [form A]({a}.zip) | [form B]({b}.zip) |
 
-The GIFT files contain the correct options, and feedback for each option. In Moodle, choose when
-students may see the feedback, and turn on the MathJax filter, which sets the formulas.
+The last two kinds of file contain the correct options, and feedback for each option; choose in
+Moodle or Canvas when students may see it. In Moodle, turn on the MathJax filter, which sets the
+formulas. The tests of this project read the files back and compare them with the source, but
+no running Moodle or Canvas has imported them so far: try it in an empty course first.
 """
 
 
@@ -122,7 +125,7 @@ def page_question(question: Question, chapter: str) -> str:
     answers = "".join(
         f'<details class="answer{" right" * option.right}">\n'
         f"<summary>{with_formulas(option.text, _for_mathjax)}</summary>\n\n"
-        f"{_verdict(option)}\n\n"
+        f"{verdict(option)}\n\n"
         "</details>\n"
         for option in question.options
     )
@@ -132,7 +135,7 @@ def page_question(question: Question, chapter: str) -> str:
     )
 
 
-def _verdict(option: Option) -> str:
+def verdict(option: Option) -> str:
     """What a reader finds in an answer: why it is right, or wrong and from which belief."""
     if option.misconception is None:
         return f"Yes. {option.why}"
@@ -183,7 +186,7 @@ def gift_question(question: Question) -> str:
 
 def _plain(option: Option) -> str:
     """The verdict without the marks of MyST."""
-    return _verdict(option).replace("*", "")
+    return verdict(option).replace("*", "")
 
 
 def gift_html(text: str) -> str:
