@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 from collections.abc import Generator
 from dataclasses import dataclass
 from numbers import Integral
@@ -20,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from nst_teach import machine, samples
@@ -30,6 +31,26 @@ CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
 PIXEL_BYTES = 40  # for loading a picture: 4 in Pillow, 12 as floats, and copies of both
 JPEG_QUALITY = 95
 LARGE = 16_000_000  # pixels; for larger pictures the free memory is checked first
+ORIENTATION = 0x0112  # EXIF 2.32: the tag that says how a viewer has to turn the picture
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Files often taken for pictures: how they begin, what they are, what helps.
+MISTAKEN = (
+    (rb"\Z", "it is empty (0 bytes). Download or copy it again."),
+    (rb"\0+\Z", "it begins with zeros only. Download or copy it again."),
+    (rb"....ftyphe[ivc]", "it is HEIC, the format of some telephones. Export it as JPEG."),
+    (rb"\s*<(!doctype html|html|head)", "it is a web page. Download the picture that it shows."),
+    (rb"\s*<(\?xml|svg)", "it is SVG or other XML, without pixels. Export it as PNG."),
+    (rb"%PDF", "it is a PDF document. Export the page as PNG."),
+    (rb"version https://git-lfs", "it is a pointer of Git LFS. Run 'git lfs pull'."),
+)
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in the luma of Rec. ITU-R BT.601, as in Pillow's greyscale."""
 
@@ -78,7 +99,8 @@ def load_image(
         device: where to put the tensor; `None` means the CPU.
 
     EXIF rotation is applied, and transparent pixels are blended with white. Greyscale, palette,
-    CMYK, LAB and 16-bit pictures are converted to RGB, other colour profiles to sRGB.
+    CMYK, LAB and 16-bit pictures are converted to RGB, other colour profiles to sRGB. Broken EXIF
+    data and broken profiles are ignored. Of an animation, the first frame is loaded.
 
     Raises:
         ImageError: the file is missing or broken, the name is unknown, the array has an unsupported
@@ -88,7 +110,7 @@ def load_image(
     """
     opened = _open(source)
     if isinstance(opened, Image.Image):
-        image = _from_picture(opened, size)
+        image = _from_picture(opened, size, _name(source))
     else:
         image = opened if size is None else resize(opened, size)
     with device_advice(device or "cpu", ImageError):
@@ -113,14 +135,22 @@ def to_pil(image: Tensor) -> Image.Image:
     Values outside [0, 1] are clipped, the others rounded to the nearest of 256 levels.
 
     Raises:
-        ImageError: the tensor has another shape, or contains a NaN or an infinity.
+        ImageError: not a tensor, another shape or type, no pixels, or a NaN or an infinity.
     """
+    if not isinstance(cast(object, image), Tensor):
+        raise ImageError(f"to_pil got {image!r:.60}; expected a tensor, such as load_image gives.")
+    _must_hold_values(image, "to_pil")
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
     if image.ndim != 3 or image.shape[0] != 3:
         raise ImageError(
             f"to_pil got a tensor of shape {tuple(image.shape)}; expected (1, 3, H, W) or "
             "(3, H, W). Pick one picture of a batch with image[i]."
+        )
+    if image.numel() == 0 or not (image.is_floating_point() or image.dtype == torch.bool):
+        raise ImageError(
+            f"to_pil got a tensor of shape {tuple(image.shape)} and type {image.dtype}; expected "
+            "pixels in floating point, in [0, 1]. Divide 0..255 by 255."
         )
     image = image.detach().float().cpu()
     if not torch.isfinite(image).all():
@@ -142,13 +172,14 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"quality": JPEG_QUALITY} if path.suffix.lower() in (".jpg", ".jpeg") else {}
         picture.save(path, None, **options)
-    except (ValueError, KeyError) as error:  # KeyError: a format that Pillow can read only
+    except (ValueError, KeyError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:  # the system's; Pillow's have no number
+            raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
         raise ImageError(
-            f"cannot save as '{path.name}': '{path.suffix}' is no format that can be written. "
-            "Use .png (lossless) or .jpg (smaller)."
+            f"cannot save as '{path.name}': '{path.suffix}' is no format that can be written, or "
+            f"not with {picture.width}×{picture.height} pixels ({error}). Use .png (lossless) or "
+            ".jpg (smaller)."
         ) from error
-    except OSError as error:
-        raise ImageError(f"cannot write {path}: {error}. Choose another folder.") from error
     return path
 
 
@@ -194,31 +225,40 @@ def resize(image: Tensor, size: Size) -> Tensor:
     return resized.clamp(0, 1)
 
 
-def _from_picture(picture: Image.Image, size: Size | None) -> Tensor:
+def _name(source: object) -> str:
+    """What messages call a picture: the name of its file, where there is one."""
+    if not isinstance(source, (str, os.PathLike)):
+        source = getattr(source, "filename", "")  # of what Image.open() gave
+    return f"'{os.fsdecode(cast(str, source)):.200}'" if source else "the picture"
+
+
+def _from_picture(picture: Image.Image, size: Size | None, name: str) -> Tensor:
     width, height = picture.size if size is None else _target_size(picture.size, size)
     _must_fit(height, width)
-    with _readable("the picture"):
-        picture = _to_rgb(picture)
+    with _readable(name):
+        picture = _to_rgb(picture, name)
     if size is not None:  # again: EXIF may have turned it
         picture = picture.resize(_target_size(picture.size, size), Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.array(picture, dtype=np.float32) / 255)  # (H, W, 3)
     return pixels.permute(2, 0, 1)[None].contiguous()
 
 
-def _must_fit(height: int, width: int) -> None:
+def _must_fit(
+    height: int, width: int, name: str = "a picture", remedy: str = "Choose a smaller size."
+) -> None:
     """Refuse a size for which the operating system would kill this process without an error."""
     needed = height * width * PIXEL_BYTES
     if height * width >= LARGE and needed > (free := machine.memory().free):
         raise ImageError(
-            f"a picture of {width}×{height} pixels needs about {needed / 1e9:.3g} GB of memory; "
-            f"only {free / 1e9:.3g} GB are free. Choose a smaller size."
+            f"{name} of {width}×{height} pixels needs about {needed / 1e9:.3g} GB of memory; "
+            f"only {free / 1e9:.3g} GB are free. {remedy}"
         )
 
 
 def _open(source: ImageSource) -> Image.Image | Tensor:
     """The picture that `source` refers to; floating-point pixels as `(1, 3, H, W)`."""
     if isinstance(source, Image.Image):
-        with _readable("the picture"):
+        with _readable(_name(source)):
             source.load()  # Pillow defers reading the pixels
         return source
     if isinstance(source, Tensor):
@@ -232,19 +272,49 @@ def _open(source: ImageSource) -> Image.Image | Tensor:
             f"load_image got {source!r:.60}; expected a path, the name of a sample, a PIL image, "
             "an array or a tensor."
         )
-    return _from_file(Path(source))
+    return _from_file(os.fsdecode(source))
 
 
-def _from_file(path: Path) -> Image.Image:
-    if not _exists(path):
-        raise ImageError(
-            f"there is no file '{path!s:.200}' (looked in {Path.cwd()}), and no sample of that "
-            f"name. Samples are: {', '.join(samples.names())}."
+def _from_file(name: str) -> Image.Image:
+    path = Path(name)
+    _must_be_a_file(path, name)
+    with _readable(f"'{path}'"), _opened(path) as picture:
+        _must_fit(
+            picture.height, picture.width, f"'{path}'", "Make a smaller copy with another program."
         )
-    with _readable(f"'{path}'"), Image.open(path) as picture:
-        _must_fit(picture.height, picture.width)
         picture.load()
         return picture
+
+
+def _must_be_a_file(path: Path, name: str) -> None:
+    """Refuse what cannot be opened, and what would never end: a pipe waits for its writer."""
+    if not name:
+        raise ImageError("load_image got an empty name; expected the path of a picture.")
+    if not _exists(path) and re.match(r"(?i)[a-z][a-z0-9+.-]+://|data:", name):
+        raise ImageError(
+            f"'{name:.200}' is an address, and load_image uses no network. Download the picture "
+            "first, then give the path of the file."
+        )
+    if not _exists(path):
+        raise ImageError(
+            f"there is no file '{name:.200}' (looked in {Path.cwd()}), and no sample of that "
+            f"name. Samples are: {', '.join(samples.names())}."
+        )
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a socket or a device"
+        raise ImageError(f"'{path}' is {kind}; expected a picture. Give the path of its file.")
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except UnidentifiedImageError as error:
+        with path.open("rb") as file:
+            start = file.read(512)
+        for pattern, finding in MISTAKEN:
+            if re.match(pattern, start, re.IGNORECASE | re.DOTALL):
+                raise ImageError(f"'{path}' cannot be read as a picture: {finding}") from error
+        raise
 
 
 def _exists(path: Path) -> bool:
@@ -261,6 +331,15 @@ def _readable(name: str) -> Generator[None]:
         yield
     except ImageError:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} is refused ({error}). If it is a picture of your own, make a smaller copy "
+            "with another program."
+        ) from error
+    except PermissionError as error:
+        raise ImageError(
+            f"{name} cannot be read ({error.strerror}). Change its permissions, or copy it."
+        ) from error
     except Exception as error:  # Pillow's readers raise many kinds
         raise ImageError(
             f"{name} cannot be read as a picture ({error}). Expected a complete JPEG, PNG, "
@@ -269,18 +348,23 @@ def _readable(name: str) -> Generator[None]:
 
 
 def _from_tensor(tensor: Tensor) -> Image.Image | Tensor:
+    _must_hold_values(tensor, "load_image")
     given = f"a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}"
     tensor = _channels_last(tensor, given)
     if tensor.is_floating_point():
         tensor = tensor.float()  # NumPy has no bfloat16
-    try:
-        array = tensor.detach().cpu().numpy()
-    except (TypeError, RuntimeError, NotImplementedError) as error:
+    return _from_array(tensor.detach().cpu().resolve_conj().resolve_neg().numpy())
+
+
+def _must_hold_values(tensor: Tensor, function: str) -> None:
+    if tensor.is_nested:  # it has no shape
+        raise ImageError(f"{function} got a nested tensor; expected one picture. Pick its item i.")
+    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
         raise ImageError(
-            f"load_image got {given}, {tensor.layout} on '{tensor.device}', whose values cannot be "
-            "read. Expected a dense tensor that holds values."
-        ) from error
-    return _from_array(array)
+            f"{function} got a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}, "
+            f"{tensor.layout} on '{tensor.device}', whose values cannot be read. Expected a dense "
+            "tensor that holds values: to_dense() or dequantize() may give one."
+        )
 
 
 def _channels_last(tensor: Tensor, given: str) -> Tensor:
@@ -303,7 +387,15 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image | Tensor:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
-        raise ImageError(f"load_image got {given}; expected (H, W), (H, W, 3) or (H, W, 4).")
+        raise ImageError(
+            f"load_image got {given}; expected (H, W), (H, W, 3) or (H, W, 4). Pick one picture of "
+            "several, and move the channels to the end with np.moveaxis(array, 0, -1)."
+        )
+    if np.ma.is_masked(array):
+        raise ImageError(
+            f"load_image got {given} in which pixels are masked; expected a value everywhere. "
+            "Give them one with array.filled(...)."
+        )
     if array.size == 0:
         raise ImageError(f"load_image got {given}; expected at least one pixel.")
     if np.issubdtype(array.dtype, np.floating):
@@ -312,8 +404,13 @@ def _from_array(array: npt.NDArray[Any]) -> Image.Image | Tensor:
 
 
 def _from_floats(array: npt.NDArray[np.floating[Any]], given: str) -> Tensor:
+    if bad := int((~np.isfinite(array)).sum()):
+        raise ImageError(
+            f"load_image got {given} with {bad} values that are NaN or infinite; a float picture "
+            "must lie in [0, 1]. Find where they come from, or replace them with np.nan_to_num()."
+        )
     low, high = array.min(), array.max()
-    if not (low >= -1e-6 and high <= 1 + 1e-6):  # also catches NaN
+    if low < -1e-6 or high > 1 + 1e-6:
         raise ImageError(
             f"load_image got {given} with values from {low:.3g} to {high:.3g}; a float picture "
             "must lie in [0, 1]. Divide 0..255 by 255, or undo a preprocessing with deprocess()."
@@ -334,14 +431,17 @@ def _to_bytes(array: npt.NDArray[Any], given: str) -> npt.NDArray[np.uint8]:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype.kind == "u" and array.itemsize == 2:  # in either byte order
         return np.round(array / 257).astype(np.uint8)  # 65535 = 257 * 255
-    raise ImageError(f"load_image got {given}; expected uint8, uint16 or float in [0, 1].")
+    raise ImageError(
+        f"load_image got {given}; expected uint8, uint16 or float in [0, 1]. "
+        "Convert it with array.astype(), after a look at its range."
+    )
 
 
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    picture = ImageOps.exif_transpose(picture)
+def _to_rgb(picture: Image.Image, name: str) -> Image.Image:
+    picture = _upright(picture)
     profile = picture.info.get("icc_profile")
     if picture.mode.startswith("I") or picture.mode == "F":
-        picture = _from_deep_grey(picture)
+        picture = _from_deep_grey(picture, name)
     if picture.mode in ("La", "RGBa"):  # premultiplied alpha
         picture = picture.convert(picture.mode.upper())
     opacity = picture.convert("RGBA").getchannel("A") if _is_transparent(picture) else None
@@ -349,6 +449,15 @@ def _to_rgb(picture: Image.Image) -> Image.Image:
     if opacity is None:
         return picture
     return Image.composite(picture, Image.new("RGB", picture.size, WHITE), opacity)
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as EXIF asks; without it, where Pillow cannot parse the data."""
+    try:
+        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    except Exception:  # Pillow's parser raises many kinds
+        return picture
+    return picture if turn is None else picture.transpose(turn)
 
 
 def _is_transparent(picture: Image.Image) -> bool:
@@ -387,12 +496,17 @@ def _profile(space: Literal["LAB", "sRGB"]) -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(cast(Any, ImageCms.createProfile(space)))
 
 
-def _from_deep_grey(picture: Image.Image) -> Image.Image:
+def _from_deep_grey(picture: Image.Image, name: str) -> Image.Image:
     """16- and 32-bit greyscale, which Pillow's convert() would clip at 255."""
     grey = np.asarray(picture, dtype=np.float64)
     if picture.mode == "F":
-        return to_pil(_from_floats(grey, "a picture of floats"))
-    return Image.fromarray(np.round(grey.clip(0, 65535) / 257).astype(np.uint8))
+        return to_pil(_from_floats(grey, f"{name}, in floating point,"))
+    if grey.min() < 0 or grey.max() > 65535:
+        raise ImageError(
+            f"{name} has grey levels from {grey.min():.0f} to {grey.max():.0f}; expected 0 to "
+            "65535, as in 16 bits. Rescale them with another program."
+        )
+    return Image.fromarray(np.round(grey / 257).astype(np.uint8))
 
 
 def _target_size(current: tuple[int, int], size: Size) -> tuple[int, int]:

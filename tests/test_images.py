@@ -442,11 +442,6 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path, content):
         load_image(path)
 
 
-def test_a_folder_is_no_picture(tmp_path):
-    with pytest.raises(ImageError, match="cannot be read as a picture"):
-        load_image(tmp_path)
-
-
 @pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tiff", "gif", "bmp"])
 def test_a_download_that_broke_off_is_refused_wherever_it_was_cut(pixels, tmp_path, ending):
     whole = saved(Image.fromarray(pixels), tmp_path / f"whole.{ending}").read_bytes()
@@ -468,8 +463,8 @@ def test_an_opened_file_that_broke_off_is_refused_like_a_path(pixels):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.full((4, 4, 3), np.nan), "nan"),
-        (np.full((4, 4, 3), np.inf), "inf"),
+        (np.full((4, 4, 3), np.nan), "48 values that are NaN or infinite"),
+        (np.full((4, 4, 3), np.inf), "48 values that are NaN or infinite"),
         (np.full((4, 4, 3), 255.0), r"from 255 to 255.*Divide 0\.\.255 by 255"),
         (np.full((4, 4, 3), -0.5), "deprocess"),
         (np.zeros((4, 4, 3), np.int64), "int64"),
@@ -479,7 +474,7 @@ def test_an_opened_file_that_broke_off_is_refused_like_a_path(pixels):
         (np.zeros((2, 3, 4, 4)), r"\(2, 3, 4, 4\)"),
         (np.zeros((0, 4, 3)), "at least one pixel"),
         (torch.zeros(2, 3, 4, 4), r"\(2, 3, 4, 4\)"),
-        (torch.full((1, 3, 4, 4), torch.nan), "nan"),
+        (torch.full((1, 3, 4, 4), torch.nan), "NaN"),
     ],
 )
 def test_an_array_that_is_no_picture_is_refused(array, message):
