@@ -79,9 +79,9 @@ open the answers here. Each says why the option is right or wrong, and names the
 behind a wrong one.
 
 **For a class,** take form A in the first session and form B in the last, without books and without
-marks. Allow about 40 minutes for each. The files are below. Show no answers after form A, because form B asks
-about the same ideas. If $S_A$ and $S_B$ are the mean scores of the class in per cent, its
-*normalised gain* {{footcite:p}}`hake1998` is
+marks. Allow about 40 minutes for each. The files are below. Show no answers after form A, because
+form B asks about the same ideas. If $S_A$ and $S_B$ are the mean scores of the class in per cent,
+its *normalised gain* {{footcite:p}}`hake1998` is
 
 $$
 \langle g \rangle = \frac{{S_B - S_A}}{{100 - S_A}} ,
