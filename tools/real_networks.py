@@ -7,10 +7,11 @@
 is used. A complete VGG-19 or VGG-16 is optional; `torchvision` in the place of a file fetches any
 of the three complete ones. No weights are written, only pictures and numbers.
 
-Every network begins with the package's rule for β; a bisection then finds the multiple of it at
-which the price of the style, `structure_lost`, equals that of petite. All runs get the same number
-of evaluations of the default optimiser. The cache keeps finished runs, so that the script can go
-on where it was stopped. On two quiet CPU cores it needs half an hour.
+Every network begins with the package's rule for β; a bisection then finds the multiple of it, the
+strength, at which the style costs the same price, `structure_lost`, with every network. It is a
+price that all of them can reach. All runs get the same number of evaluations of the default
+optimiser. The cache keeps finished runs, so that the script can go on where it was stopped. On two
+quiet CPU cores it needs half an hour.
 """
 
 from __future__ import annotations
@@ -49,14 +50,15 @@ PAIRS = (
     ("rocket", "night_swirls"),  # a flat background
     ("chelsea", "marbled_paper"),  # fine texture: fur
 )
-CROPS = {"astronaut": (30, 120), "rocket": (30, 130), "chelsea": (60, 60)}  # top and left, at SIZE
+CROPS = {"astronaut": (12, 108), "rocket": (55, 125), "chelsea": (60, 85)}  # top and left, at SIZE
 CROP = 112  # pixels
 TALLEST = 0.75  # height over width; what is taller loses its lower part
 SIZE, EVALUATIONS = 384, 150
-CLOSE, CORRECTIONS = 0.05, 2  # how near a price has to be to petite's, and how often to try again
+CLOSE, CORRECTIONS = 0.1, 3  # how near the prices have to be, and how often to try again
 
-SEARCH_SIZE, SEARCH_EVALUATIONS = 192, 50
-STRENGTHS, HALVINGS = (1 / 64, 64.0), 7  # multiples of the default β
+SEARCH_SIZE, SEARCH_EVALUATIONS = 192, 30
+STRENGTHS, HALVINGS = (1 / 1024, 64.0), 6  # multiples of the default β
+SHARE = 0.8  # of the highest price of the network whose highest price is lowest
 
 LOOK, WINDOW = 96, 9  # pixels: the price sees an image this wide, in windows of this width
 EPSILON = 1e-6  # variance below which a window counts as flat
@@ -66,6 +68,7 @@ TEXTURE, TEXTURE_SIZE = "stained_glass", 192
 NOISE = 1  # seed
 
 QUALITY = 88
+PAGE = 680  # pixels: the width of a sheet, which is that of a figure in the book
 GAP, LABEL = 6, 26  # pixels between pictures, and for a line of text
 
 THREE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
@@ -95,9 +98,10 @@ ENTRIES = {
     "vgg19": Entry("VGG-19, five", "vgg19", ladder=VGG_LADDER),
     "vgg16": Entry("VGG-16, five", "vgg16", ladder=VGG_LADDER),
 }
-"""Everything that can be compared; the first sets the price."""
+"""Everything that can be compared."""
 ALWAYS = ("petite", "squeezenet", "petite3", "vgg19_partial")
 TORCHVISION = "torchvision"
+DEFAULT = "default-petite"  # runs of petite at strength 1, for comparison
 
 
 # --- the price -----------------------------------------------------------------------------------
@@ -206,12 +210,14 @@ def rounded(value: float, digits: int = 4) -> float:
 Found = tuple[dict[str, Any], Tensor | None]
 
 
-def goal_price(entry: Entry, pair: Sequence[str]) -> Found:
-    """The price of the first network at its default β, in a short run."""
-    return {"price": priced(entry, pair, 1.0)}, None
+def ceiling(entry: Entry, pair: Sequence[str]) -> Found:
+    """The price of a short run at the default β, and at the largest that is tried."""
+    found = {"default": priced(entry, pair, 1.0), "ceiling": priced(entry, pair, STRENGTHS[1])}
+    return found, None
 
 
 def priced(entry: Entry, pair: Sequence[str], strength: float) -> float:
+    """The price of a short run."""
     goal = objective(entry, pair, SEARCH_SIZE, strength)
     return structure_lost(run(goal, "content", SEARCH_EVALUATIONS).image, goal.content)
 
@@ -334,63 +340,53 @@ def cached(cache: Path, name: str, function: Callable[..., Found], *arguments: A
 
 
 def compare(runs: Runs, entries: dict[str, Entry]) -> list[dict]:
-    """The rows of the comparison: every pair with every network, at the price of the first."""
-    first, *others = entries
-    goals = runs.many(
-        {f"goal-{pair[0]}": (goal_price, entries[first], pair) for pair in PAIRS}
-        | {f"paint-{first}-{pair[0]}-0": (paint, entries[first], pair, 1.0) for pair in PAIRS}
+    """The rows of the comparison: every pair with every network, at equal price."""
+    both = [(key, pair) for key in entries for pair in PAIRS]
+    ceilings = runs.many(
+        {f"ceiling-{key}-{pair[0]}": (ceiling, entries[key], pair) for key, pair in both}
     )
-    both = [(key, pair) for pair in PAIRS for key in others]
-    searches = runs.many(
-        {
-            f"search-{key}-{pair[0]}": (
-                search,
-                entries[key],
-                pair,
-                goals[f"goal-{pair[0]}"]["price"],
-            )
-            for key, pair in both
-        }
-    )
-
-    tasks = (
-        delayed(settle)(
-            runs.cache,
-            key,
-            entries[key],
-            pair,
-            goals[f"paint-{first}-{pair[0]}-0"]["price"],
-            searches[f"search-{key}-{pair[0]}"],
-        )
-        for key, pair in both
-    )
-    found = dict(zip(both, Parallel(n_jobs=runs.jobs)(tasks), strict=True))
+    tasks, setters = [], {}
     for pair in PAIRS:
-        name = f"paint-{first}-{pair[0]}-0"
-        found[first, pair] = goals[name] | {"picture": name, "tried": 1}
+        highest = {key: ceilings[f"ceiling-{key}-{pair[0]}"]["ceiling"] for key in entries}
+        setters[pair] = min(highest, key=lambda key: highest[key])
+        short = SHARE * highest[setters[pair]]
+        at = settle(runs.cache, setters[pair], entries[setters[pair]], pair, short, None)
+        tasks += [
+            (key, pair, short, at["price"] if key != setters[pair] else None) for key in entries
+        ]
+    found = Parallel(n_jobs=runs.jobs)(
+        delayed(settle)(runs.cache, key, entries[key], pair, short, wanted)
+        for key, pair, short, wanted in tasks
+    )
     return [
-        {"network": key, "content": pair[0], "style": pair[1]} | found[key, pair]
-        for pair in PAIRS
-        for key in entries
+        {"network": key, "content": pair[0], "style": pair[1], "sets_price": key == setters[pair]}
+        | ceilings[f"ceiling-{key}-{pair[0]}"]
+        | settled
+        for (key, pair, *_), settled in zip(tasks, found, strict=True)
     ]
 
 
 def settle(
-    cache: Path, key: str, entry: Entry, pair: Sequence[str], wanted: float, searched: dict
+    cache: Path, key: str, entry: Entry, pair: Sequence[str], short: float, wanted: float | None
 ) -> dict:
-    """Paint, and paint again while the price is not yet close; the closest of the runs."""
+    """Find the strength in short runs, paint, and paint again while the price is not yet close.
+
+    `short` is the price of the short runs, `wanted` that of the final ones, which are larger and
+    longer; the network that sets it wants none. Returns the closest of the final runs.
+    """
+    searched = cached(cache, f"search-{key}-{pair[0]}", search, entry, pair, short)
     strength, steepness = searched["strength"], searched["slope"]
     tried: list[dict] = []
     for number in range(CORRECTIONS + 1):
         name = f"paint-{key}-{pair[0]}-{number}"
         tried.append(cached(cache, name, paint, entry, pair, strength) | {"picture": name})
-        off = wanted / tried[-1]["price"]
+        off = 1.0 if wanted is None else wanted / tried[-1]["price"]
         if abs(off - 1) <= CLOSE:
             break
         if number:
             steepness = slope([(row["strength"], row["price"]) for row in tried[-2:]], wanted)
         strength *= min(max(off ** (1 / steepness), 1 / 4), 4.0)
-    best = min(tried, key=lambda row: abs(math.log(row["price"] / wanted)))
+    best = min(tried, key=lambda row: abs(math.log(row["price"] / (wanted or row["price"]))))
     return best | {"tried": len(tried)}
 
 
@@ -409,6 +405,15 @@ def opinions(runs: Runs, entries: dict[str, Entry], row: dict) -> dict[str, floa
     return found
 
 
+def colour_left(image: Tensor, photo: Tensor, style: Tensor) -> float:
+    """How far the mean colour is from the style, relative to the photograph (see chapter 8)."""
+
+    def distance(picture: Tensor) -> float:
+        return (picture.mean((2, 3)) - style.mean((2, 3))).norm().item()
+
+    return distance(image) / distance(photo)
+
+
 def rungs(entries: dict[str, Entry]) -> Iterator[tuple[str, str]]:
     """Every reconstruction: network and layer."""
     for key, entry in entries.items():
@@ -423,7 +428,7 @@ def settings() -> dict:
         "size": SIZE,
         "evaluations": EVALUATIONS,
         "close": CLOSE,
-        "search": [SEARCH_SIZE, SEARCH_EVALUATIONS, HALVINGS, *STRENGTHS],
+        "search": [SEARCH_SIZE, SEARCH_EVALUATIONS, HALVINGS, *STRENGTHS, SHARE],
         "price": [LOOK, WINDOW],
         "ladder": [LADDER_PHOTO, *LADDER_CROP],
         "texture": [TEXTURE, TEXTURE_SIZE],
@@ -457,43 +462,56 @@ def card(entry: Entry, numbers: dict) -> dict:
 # --- sheets --------------------------------------------------------------------------------------
 
 
-def sheet(rows: Sequence[Sequence[tuple[str, Image.Image] | None]]) -> Image.Image:
-    """Pictures of one size in rows on white, each under its title."""
-    width, height = next(cell for row in rows for cell in row if cell)[1].size
+Cell = tuple[str, Image.Image]
+"""A title and a picture."""
+
+
+def sheet(rows: Sequence[Sequence[Cell]]) -> Image.Image:
+    """Pictures of one size in rows on white, each under its title, over the width of the page."""
     columns = max(len(row) for row in rows)
-    size = (columns * (width + GAP) - GAP, len(rows) * (height + LABEL + GAP) - GAP)
-    page = Image.new("RGB", size, "white")
+    own_width, own_height = rows[0][0][1].size
+    width = (PAGE + GAP) // columns - GAP
+    height = round(own_height * width / own_width)
+    page = Image.new("RGB", (PAGE, len(rows) * (height + LABEL + GAP) - GAP), "white")
     draw = ImageDraw.Draw(page)
     for r, row in enumerate(rows):
-        for c, cell in enumerate(row):
-            if cell:
-                left, top = c * (width + GAP), r * (height + LABEL + GAP)
-                fitting = next(
-                    font
-                    for font in map(ImageFont.load_default, (18, 16, 14, 12, 10, 8))
-                    if draw.textlength(cell[0], font) <= width or font.size <= 8
-                )
-                middle = (left + width // 2, top + LABEL // 2)
-                draw.text(middle, cell[0], "black", fitting, anchor="mm")
-                page.paste(cell[1], (left, top + LABEL))
+        for c, (title, picture) in enumerate(row):
+            left, top = c * (width + GAP), r * (height + LABEL + GAP)
+            middle = (left + width // 2, top + LABEL // 2)
+            draw.text(middle, title, "black", fitting(draw, title, width), anchor="mm")
+            shown = picture.resize((width, height), Image.Resampling.LANCZOS)
+            page.paste(shown, (left, top + LABEL))
     return page
 
 
+def fitting(draw: ImageDraw.ImageDraw, title: str, width: int) -> ImageFont.FreeTypeFont:
+    """The largest font in which a title is no wider than its picture."""
+    fonts = [ImageFont.load_default(size) for size in (17, 15, 13, 12, 11)]
+    return next((font for font in fonts if draw.textlength(title, font) <= width), fonts[-1])
+
+
+def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
+    return [cells[start : start + columns] for start in range(0, len(cells), columns)]
+
+
 def pair_sheet(runs: Runs, entries: dict[str, Entry], rows: list[dict]) -> Image.Image:
-    """One pair with every network, two in a row."""
-    cells = [(entries[row["network"]].title, runs.picture(row["picture"])) for row in rows]
-    return sheet([cells[start : start + 2] for start in range(0, len(cells), 2)])
+    """The photograph, petite with the package's default, and every network at equal price."""
+    name = rows[0]["content"]
+    cells = [
+        ("the photograph", to_pil(photograph(name, SIZE))),
+        ("petite, default strength", runs.picture(f"{DEFAULT}-{name}")),
+        *((entries[row["network"]].title, runs.picture(row["picture"])) for row in rows),
+    ]
+    return sheet(in_rows(cells, 2))
 
 
 def crop_sheet(runs: Runs, entries: dict[str, Entry], rows: list[dict]) -> Image.Image:
     """A detail of each picture, enlarged: a row a pair, a column a network."""
-    side = round(1.7 * CROP)
 
-    def cell(row: dict) -> tuple[str, Image.Image]:
+    def cell(row: dict) -> Cell:
         top, left = CROPS[row["content"]]
         part = runs.picture(row["picture"]).crop((left, top, left + CROP, top + CROP))
-        large = part.resize((side, side), Image.Resampling.BICUBIC)
-        return entries[row["network"]].title, large
+        return entries[row["network"]].title, part
 
     pairs = [[row for row in rows if row["content"] == pair[0]] for pair in PAIRS]
     return sheet([[cell(row) for row in each] for each in pairs])
@@ -523,7 +541,7 @@ def texture_sheet(runs: Runs, entries: dict[str, Entry]) -> Image.Image:
     own = to_pil(load_image(TEXTURE, size=TEXTURE_SIZE))
     made = [(entry.title, runs.picture(f"texture-{key}")) for key, entry in entries.items()]
     cells = [("the style picture", own), *made]
-    return sheet([cells[start : start + 3] for start in range(0, len(cells), 3)])
+    return sheet(in_rows(cells, 3))
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -552,9 +570,14 @@ def make(runs: Runs, entries: dict[str, Entry], out: Path, record: Path) -> None
         {f"rebuild-{key}-{layer}": (rebuild, entries[key], layer) for key, layer in rungs(entries)}
     )
     textures = runs.many({f"texture-{key}": (texture, e) for key, e in entries.items()})
+    defaults = runs.many(
+        {f"{DEFAULT}-{pair[0]}": (paint, ENTRIES["petite"], pair, 1.0) for pair in PAIRS}
+    )
     rows = compare(runs, entries)
     for row in rows:
         row["drift"] = opinions(runs, entries, row)
+        image, photo = load_image(runs.picture(row["picture"])), photograph(row["content"], SIZE)
+        row["colour_left"] = colour_left(image, photo, load_image(row["style"], size=SIZE))
     sheets = {
         f"pair_{content}": pair_sheet(
             runs, entries, [row for row in rows if row["content"] == content]
@@ -579,6 +602,9 @@ def make(runs: Runs, entries: dict[str, Entry], out: Path, record: Path) -> None
             {k: rounded(v) if isinstance(v, float) else v for k, v in row.items() if k != "picture"}
             for row in rows
         ],
+        "default_prices": {
+            pair[0]: rounded(defaults[f"{DEFAULT}-{pair[0]}"]["price"]) for pair in PAIRS
+        },
         "ladder": [
             {"network": key, "layer": layer} | rebuilt[f"rebuild-{key}-{layer}"]
             for key, layer in rungs(entries)
