@@ -161,6 +161,18 @@ def test_choosing_the_longest_option_is_little_better_than_guessing(form):
     assert hits <= 8  # of 24; 6 is what guessing gives
 
 
+@pytest.mark.parametrize("form", formats.FORMS)
+def test_reasons_are_not_given_for_wrong_options_alone(form):
+    """Whoever strikes out each "because" should not be left with the right options."""
+    reasons = [
+        "because" in option.text
+        for question in CONTENT.forms[form]
+        for option in question.options
+        if option.right and any("because" in other.text for other in question.options)
+    ]
+    assert sum(reasons) >= len(reasons) / 2
+
+
 def test_no_question_needs_a_package():
     words = re.compile(r"nst_teach|petite|torch|tensorflow|keras|\w\(\)|relu\d|conv\d", re.I)
     for question in QUESTIONS:
