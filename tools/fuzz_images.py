@@ -1,19 +1,19 @@
 """Fuzz `load_image`: from any file comes a picture, or an ImageError that names the file.
 
-    python tools/fuzz_images.py --files 20000            seeds 0 to 19999
-    python tools/fuzz_images.py --first 4711 --files 1   one of them again
+    python tools/fuzz_images.py 0 20000    seeds 0 to 19999
+    python tools/fuzz_images.py 4711 1     one of them again
 
-A seed is a small picture in a format that Pillow writes, then damaged. Child processes load them,
+A seed is a small picture in a format that Pillow writes, then damaged. A child process loads it,
 with limits on time, memory and pixels, so that a crash or a hang is seen, too.
 """
 
-import argparse
 import contextlib
 import io
 import os
 import random
 import resource
 import signal
+import sys
 import tempfile
 import warnings
 import zlib
@@ -33,8 +33,7 @@ TWO = {"save_all": True, "append_images": [Image.new("RGB", (17, 13), "red")]}
 OPTIONS = [{}, {"exif": EXIF}, TWO, {"progressive": True}, {"lossless": True}] + [
     {"compression": name} for name in ("tga_rle", "tiff_lzw", "jpeg", "packbits", "tiff_deflate")
 ]
-SECONDS, MEMORY, PIXELS = 20.0, 6 * 2**30, 1_100_000  # the most of a file, a child, a picture
-BATCH = 500  # files of one child
+SECONDS, MEMORY, PIXELS = 20.0, 6 * 2**30, 1_100_000  # the most of a child
 
 
 @cache
@@ -104,53 +103,45 @@ def outcome(path, seed, load):
         return f"{type(error).__name__}: {error}"
 
 
-def child(seeds, path, pipe, load, seconds):
-    """Load files; write the seed before each, and the outcome after it."""
+def limited(seconds):
+    """Give this process so much time, memory and pixels; without time, it is ended."""
     with contextlib.suppress(ValueError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the complaints of the libraries
     Image.MAX_IMAGE_PIXELS = PIXELS
-    for seed in seeds:
-        os.write(pipe, f"{seed}\t".encode())
-        signal.setitimer(signal.ITIMER_REAL, seconds)  # its signal ends a child that hangs
-        path.write_bytes(made(seed))
-        os.write(pipe, f"{ascii(outcome(path, seed, load))[1:200]}\n".encode())
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # the complaints of the libraries
 
 
 def run(seeds, load=load_image, seconds=SECONDS):
-    """Yield each seed with its outcome; a child that is killed counts against its last one."""
-    seeds = list(seeds)
-    while seeds:
-        read, write = os.pipe()
-        with tempfile.TemporaryDirectory() as folder:
-            if not (process := os.fork()):
+    """Yield each seed with its outcome."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "damaged"
+        for seed in seeds:
+            path.write_bytes(made(seed))
+            read, write = os.pipe()
+            if not (child := os.fork()):
                 try:
-                    child(seeds[:BATCH], Path(folder) / "damaged", write, load, seconds)
+                    limited(seconds)
+                    os.write(write, ascii(outcome(path, seed, load))[1:200].encode())
                 finally:
                     os._exit(0)
             os.close(write)
-            with os.fdopen(read) as lines:
-                results = [line.rstrip("'\"\n").split("\t") for line in lines]
-            status = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        for seed, result in results or [(seeds[0], "")]:
-            end = signal.Signals(-status).name if status else "by itself"
-            yield int(seed), result or f"killed ({end})"
-        seeds = seeds[len(results) or 1 :]
+            with os.fdopen(read) as answer:
+                result = answer.read().rstrip("'\"")
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            yield seed, result or f"killed (signal {-status})"
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--files", type=int, default=20_000)
-    given, counts = parser.parse_args(), Counter()
-    for seed, result in run(range(given.first, given.first + given.files)):
+    first, files = (int(number) for number in sys.argv[1:] or (0, 20_000))
+    counts = Counter()
+    for seed, result in run(range(first, first + files)):
         kind = result if result in ("picture", "refused") else "ESCAPED"
         counts[FORMATS[seed % len(FORMATS)], kind] += 1
         if kind == "ESCAPED":
             print(f"seed {seed}: {result}", flush=True)
-    for form in FORMATS:
-        print(f"{form:9}", *(f"{kind} {counts[form, kind]:5}" for kind in
-                             ("picture", "refused", "ESCAPED")))  # fmt: skip
+    for (form, kind), count in sorted(counts.items()):
+        print(f"{form:9} {kind} {count:5}")
 
 
 if __name__ == "__main__":
