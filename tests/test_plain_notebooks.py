@@ -182,7 +182,7 @@ def test_figures_are_counted_through_in_each_notebook():
 
 
 def test_titles_have_the_numbers_of_their_files():
-    assert list(CHAPTERS.values()) == list(range(1, 13))
+    assert list(CHAPTERS.values()) == list(range(1, 14))
     for page, number in CHAPTERS.items():
         assert Path(page).name.startswith(f"{number:02d}_")
         assert texts(ROOT / f"{page}.ipynb")[0].startswith(f"# {number}. ")

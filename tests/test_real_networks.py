@@ -1,18 +1,27 @@
-"""The measures behind chapter 13's record, on functions and images with known answers."""
+"""Chapter 13: its measures, its record, and its page with stand-ins for the real networks."""
 
 from __future__ import annotations
 
+import functools
 import json
+import math
+from collections.abc import Iterable
 
+import notebooks
 import pytest
 import real_networks as real
 import torch
+import yaml
+from conftest import ROOT
 from PIL import Image
+from torchvision import models
 
 from nst_teach import StyleObjective, load_image, load_network
-from nst_teach.networks import build_vgg
+from nst_teach.networks import SQUEEZENET_STYLE_WEIGHTS, FeatureNetwork, build_squeezenet, build_vgg
 
+CHAPTER = ROOT / "book/src/13_real_networks.md"
 SLIM = ((4, 4), (4, 4), (8, 8, 8), (8, 8, 8), (8,))  # the layers of VGG-16 that are used
+REAL_NAMES = ["squeezenet1_1", "vgg16", "vgg19"]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +57,14 @@ def test_price_rises_as_an_image_dissolves_into_noise(photo):
     prices = [real.structure_lost((1 - t) * photo + t * noise, photo) for t in (0.2, 0.5, 0.8)]
     assert prices == sorted(prices)
     assert prices[0] < 0.5 * prices[-1]
+
+
+def test_colour_left_is_1_for_the_photograph_and_0_for_the_colour_of_the_style(photo):
+    style = load_image("night_swirls", size=96)
+    flat = style.mean((2, 3), keepdim=True).expand_as(photo)
+    assert real.colour_left(photo, photo, style) == pytest.approx(1)
+    assert real.colour_left(flat, photo, style) == pytest.approx(0, abs=1e-5)
+    assert real.colour_left((photo + flat) / 2, photo, style) == pytest.approx(0.5)
 
 
 # The search
@@ -113,6 +130,147 @@ def test_whole_record_can_be_made_and_a_second_time_nothing_is_computed(
     for picture in found["pictures"]:
         with Image.open(tmp_path / "out" / picture["file"]) as image:
             assert list(image.size) == picture["size"]
+
+
+# The record
+
+
+@pytest.fixture(scope="module")
+def record() -> dict:
+    return json.loads(real.RECORD.read_text(encoding="utf-8"))
+
+
+def test_record_was_made_with_the_settings_of_its_script(record):
+    assert record["settings"] == real.settings()
+
+
+def test_pictures_of_the_record_are_there(record):
+    for picture in record["pictures"]:
+        path = real.FOLDER / picture["file"]
+        assert real.sha256(path) == picture["sha256"]
+        with Image.open(path) as image:
+            assert list(image.size) == picture["size"]
+    named = {picture["file"] for picture in record["pictures"]}
+    assert {path.name for path in real.FOLDER.iterdir()} == named
+
+
+def test_every_network_painted_every_pair_with_equal_evaluations(record):
+    found = [(row["content"], row["style"], row["network"]) for row in record["rows"]]
+    assert found == [(*pair, key) for pair in real.PAIRS for key in record["networks"]]
+    assert set(real.ALWAYS) <= set(record["networks"])
+    assert {row["evaluations"] for row in record["rows"]} == {real.EVALUATIONS}
+
+
+def test_page_shows_each_picture(record):
+    text = CHAPTER.read_text(encoding="utf-8")
+    for picture in record["pictures"]:
+        assert f":::{{figure}} ../images/real/{picture['file']}" in text
+
+
+def test_page_shows_the_card_of_each_network(record, capsys):
+    run_cells({}, [source for source in cells() if source.startswith("import json")])
+    printed = capsys.readouterr().out
+    assert record["made"]["on"] in printed
+    for card in record["networks"].values():
+        assert f"{card['file']}, SHA-256 {card['sha256'][:12]}" in printed
+        assert all(layer in printed for layers in card["layers"].values() for layer in layers)
+
+
+# The page, live
+
+
+@functools.cache
+def cells() -> tuple[str, ...]:
+    """The code of the chapter."""
+    return tuple(c.source for c in notebooks.read_source(CHAPTER) if c.cell_type == "code")
+
+
+def run_cells(namespace: dict, chosen: Iterable[str]) -> dict:
+    for source in chosen:
+        code = compile(source, f"<{CHAPTER.name}: {source[:30]}>", "exec", dont_inherit=True)
+        exec(code, namespace)
+    return namespace
+
+
+def split() -> int:
+    """Where the cells that compute something live begin."""
+    (first,) = [n for n, source in enumerate(cells()) if "live = {" in source]
+    return first
+
+
+TINY = {"LIVE_SIZE": 48, "LIVE_EVALUATIONS": 4, "SHORT_SIZE": 48, "SHORT_EVALUATIONS": 2,
+        "HALVINGS": 2, "RUNG_SIZE": 32, "RUNG_EVALUATIONS": 2}  # fmt: skip
+
+
+@pytest.fixture
+def page(monkeypatch) -> dict:
+    """The chapter with the switch on, before it computes anything live."""
+    monkeypatch.setenv("NST_TEACH_REAL", "1")
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    return run_cells({"__name__": "__main__"}, cells()[: split()])
+
+
+def test_page_measures_as_the_script_does(page, photo):
+    noise = torch.rand(photo.shape, generator=torch.Generator().manual_seed(0))
+    for image in (photo, noise, (photo + noise) / 2):
+        ours, theirs = page["structure_lost"](image, photo), real.structure_lost(image, photo)
+        assert ours == pytest.approx(theirs, abs=1e-6)
+
+
+def test_page_searches_as_the_script_does(page):
+    found, _ = real.bisect(math.log1p, 1.5, *real.STRENGTHS, 9)
+    assert page["bisect"](math.log1p, 1.5, *real.STRENGTHS, 9) == pytest.approx(found)
+
+
+def stand_in(name: str) -> FeatureNetwork:
+    """A tiny random network with the layers of the real one."""
+    torch.manual_seed(0)
+    if name == "petite":
+        return load_network("petite")
+    return build_squeezenet("max") if name == "squeezenet1_1" else build_vgg(name, SLIM, "max")
+
+
+def test_stand_ins_have_the_style_layers_of_the_real_networks():
+    assert stand_in("squeezenet1_1").style_weights == SQUEEZENET_STYLE_WEIGHTS
+    assert stand_in("vgg19").style_layers == load_network("petite").style_layers
+
+
+@pytest.mark.parametrize("switch", ["", "0", "1"])
+def test_switch_decides_which_networks_run_live(switch, monkeypatch):
+    monkeypatch.setenv("NST_TEACH_REAL", switch)
+    found = run_cells({}, [source for source in cells() if "REAL = " in source])
+    assert found["LIVE"] == ["petite", *(REAL_NAMES if switch == "1" else [])]
+
+
+def test_live_cells_run_with_all_networks(page):
+    """As in the published book, with stand-ins for what torchvision would fetch."""
+    page |= TINY | {"load_network": stand_in}
+    run_cells(page, cells()[split() :])
+    assert list(page["live"]) == ["petite", *REAL_NAMES]
+    for run in page["live"].values():
+        assert len(run.result.history) == TINY["LIVE_EVALUATIONS"]
+        assert run.result.image.shape == page["content"].shape
+    assert page["live"]["petite"].strength == 1
+
+
+def test_settings_of_the_live_part_are_those_of_the_budget(page):
+    """The text promises a time; whoever enlarges the runs has to compute it anew."""
+    settings = {name: page[name] for name in TINY}
+    assert settings == {"LIVE_SIZE": 256, "LIVE_EVALUATIONS": 100, "SHORT_SIZE": 128,
+                        "SHORT_EVALUATIONS": 30, "HALVINGS": 6, "RUNG_SIZE": 128,
+                        "RUNG_EVALUATIONS": 60}  # fmt: skip
+
+
+def test_publishing_workflow_uses_the_switch_and_keeps_the_weights():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/book.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["build"]["steps"]
+    (make,) = [step for step in steps if step.get("run") == "make book"]
+    (cache,) = [step for step in steps if step.get("uses", "").startswith("actions/cache@")]
+    assert make["env"] == {"NST_TEACH_REAL": "1"}
+    assert steps.index(cache) < steps.index(make)
+    for name in REAL_NAMES:  # another file of weights must get another cache
+        file = models.get_model_weights(name).DEFAULT.url.rpartition("/")[2].removesuffix(".pth")
+        assert file in cache["with"]["key"]
 
 
 def test_strength_is_a_multiple_of_the_package_s_own_rule():
