@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 
+import defaults
 import grain
 import pytest
 import torch
+
+from nst_teach.objective import WEAK_SMOOTHING
 
 RECORD = json.loads(grain.RECORD.read_text(encoding="utf-8"))
 SIDE = 128
@@ -54,3 +58,25 @@ def test_every_pair_was_measured_under_every_network():
         assert {measure: len(values) for measure, values in row.items()} == dict.fromkeys(
             grain.MEASURES, pairs
         )
+
+
+# --- the record of the defaults ------------------------------------------------------------------
+
+TRIED = json.loads(defaults.RECORD.read_text(encoding="utf-8"))
+
+
+def test_record_of_the_defaults_was_made_with_the_settings_of_its_script():
+    assert TRIED["settings"] == defaults.chosen_from()
+
+
+def test_every_weight_was_tried_at_every_size():
+    names = {defaults.name_of(size, *pair) for size in defaults.SIZES for pair in defaults.TRIED}
+    assert TRIED["rows"].keys() == names
+
+
+def test_two_scripts_agree_on_the_mean_of_the_same_runs():
+    for smoothing, name in ((0, "petite"), (WEAK_SMOOTHING, "petite, total variation 0.1 β")):
+        tried, row = TRIED["rows"][defaults.name_of(256, 1, smoothing)], RECORD["rows"][name]
+        for measure in grain.MEASURES:
+            mean = statistics.mean(row[measure])
+            assert statistics.mean(tried[measure]) == pytest.approx(mean, rel=0.05)
