@@ -73,7 +73,7 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
 def motion_boundary(flow: Tensor) -> Tensor:
     """A mask of the pixels at the boundary of two motions, where an estimated flow is unreliable.
 
-    A flow (u, v) has a boundary where |∇u|² + |∇v|² > 0.01 (u² + v²) + 0.002. The gradient is the
+    A flow (u, v) has a boundary where ‖∇u‖² + ‖∇v‖² > 0.01 (u² + v²) + 0.002. The gradient is the
     difference from the next pixel to the right and below, and zero across the border.
 
     Args:
