@@ -106,7 +106,7 @@ def nearest_only(masks: Sequence[Tensor]) -> list[Tensor]:
             first; 1 where the pixel is visible in the earlier frame and 0 elsewhere.
 
     Returns:
-        n masks of the same shapes, which add up to 1 at most: each is reduced by those before it,
+        Masks of the same shapes, which add up to 1 at most. Each is reduced by those before it, to
         max(m − Σ m', 0).
 
     Ruder et al. (2016), section 4.3.
