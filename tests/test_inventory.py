@@ -107,7 +107,7 @@ def test_source_is_sound():
     assert list(inventory.problems(DATA)) == []
 
 
-@pytest.mark.parametrize(("spoil", "said"), FAULTS.items(), ids=lambda value: str(value))
+@pytest.mark.parametrize(("spoil", "said"), FAULTS.items())
 def test_a_fault_is_found(spoil, said):
     data = copy.deepcopy(DATA)
     spoil(data)
