@@ -67,7 +67,7 @@ LADDER_PHOTO, LADDER_CROP = "astronaut", (0, 76, 192)  # top, left and side, at 
 TEXTURE, TEXTURE_SIZE = "stained_glass", 192
 NOISE = 1  # seed
 
-QUALITY = 88
+QUALITY = 80
 PAGE = 680  # pixels: the width of a sheet, which is that of a figure in the book
 GAP, LABEL = 6, 26  # pixels between pictures, and for a line of text
 
