@@ -59,8 +59,8 @@ def transfer(
         content_layers, style_layers: names, or `{name: weight}`; `None` means the network's
             defaults.
         alpha, beta, total_variation: weights, see `StyleObjective`; `beta=None` chooses a balance
-            that looks the same at every size, `total_variation=None` a weak smoothing without
-            grain.
+            that looks the same at every size, `total_variation=None` a weak smoothing, which
+            lowers fine grain.
         start: the initial image: `"content"`, `"noise"` (white noise, from `seed`), `"grey"`,
             `"style"`, any other image, or an earlier `Result` to continue. At the same size its
             history is continued too, and under the same objective and optimiser so is the

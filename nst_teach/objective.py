@@ -22,8 +22,8 @@ STYLE_STRENGTH = 30.0
 """The default β per content feature, tuned by eye on `petite` at 192 to 384 pixels."""
 
 WEAK_SMOOTHING = 0.1
-"""The weight of the total variation per β that removes the grain and leaves the style: chosen by an
-independent judge on twelve pairs at three sizes (tools/defaults.py; the model card)."""
+"""A weight of the total variation, per β, that lowers the grain at no cost in style or content, as
+VGG-19 judges twelve pairs at three sizes (tools/defaults.py; the model card)."""
 
 UNIT_BALANCE = 1.85
 """The ratio of ½ mean P² of the content to Σ w·¼ mean A² of the style in a network whose filters
@@ -66,7 +66,7 @@ class StyleObjective:
             which looks the same at every size, unlike a fixed ratio (chapter 5). For a network
             whose filters are not normalised, the scale of its activations is compensated.
         total_variation: weight of the total variation. 0, as in the paper, leaves it out; `None`
-            means `WEAK_SMOOTHING` · β, which removes fine grain.
+            means `WEAK_SMOOTHING` · β, which lowers fine grain.
 
     Raises:
         NetworkError: an unknown layer.
