@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nst_teach import samples
-from nst_teach.facade import transfer
 from nst_teach.memory import TransferError
 from nst_teach.options import (
     EXIT_BAD_INPUT,
@@ -22,7 +21,7 @@ from nst_teach.options import (
     add_run,
     add_sizes,
     add_weights,
-    network_of,
+    transfer_of,
 )
 from nst_teach.outputs import check_output, promised
 from nst_teach.records import Stop
@@ -76,7 +75,7 @@ def _film(argv: Sequence[str]) -> int:
 def _run(arguments: argparse.Namespace) -> Result:
     with contextlib.ExitStack() as files:
         output, plot = _outputs(arguments, files)
-        result = _transfer(arguments)
+        result = transfer_of(arguments)
         result.save(output)
         if plot:
             result.plot().savefig(plot)
@@ -98,27 +97,6 @@ def _outputs(
     output = files.enter_context(promised(arguments.output, min(room, MOST_RESERVED)))
     plot = arguments.plot and files.enter_context(promised(arguments.plot, PLOT_BYTES))
     return output, plot
-
-
-def _transfer(arguments: argparse.Namespace) -> Result:
-    return transfer(
-        arguments.photo,
-        arguments.style,
-        network=network_of(arguments),
-        content_layers=arguments.content_layers,
-        style_layers=arguments.style_layers,
-        alpha=arguments.alpha,
-        beta=arguments.beta,
-        total_variation=arguments.total_variation,
-        start=arguments.start,
-        optimizer=arguments.optimizer,
-        learning_rate=arguments.learning_rate,
-        steps=arguments.steps,
-        size=arguments.size,
-        style_size=arguments.style_size,
-        seed=arguments.seed,
-        progress=not arguments.quiet,
-    )
 
 
 def _picture_endings() -> set[str]:

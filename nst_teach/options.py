@@ -1,4 +1,4 @@
-"""What the commands for a picture and for a film have in common: options, and exit statuses."""
+"""What the commands for pictures and for a film have in common: options, and exit statuses."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from nst_teach import __version__, objective, optimizers
-from nst_teach.facade import DEFAULT_SIZE
+from nst_teach.facade import DEFAULT_SIZE, transfer
 from nst_teach.images import CONVENTIONS
 from nst_teach.networks import NETWORK_VARIABLE, FeatureNetwork, load_network
+from nst_teach.results import Result
 from nst_teach.starts import STARTS
 
 EXIT_BAD_INPUT = 2
@@ -74,6 +75,28 @@ def network_of(arguments: argparse.Namespace) -> FeatureNetwork:
         last_layer=arguments.last_layer,
         pooling=arguments.pooling,
         device=arguments.device,
+    )
+
+
+def transfer_of(arguments: argparse.Namespace) -> Result:
+    """The transfer that the options ask for; `photo` and `style` are among them."""
+    return transfer(
+        arguments.photo,
+        arguments.style,
+        network=network_of(arguments),
+        content_layers=arguments.content_layers,
+        style_layers=arguments.style_layers,
+        alpha=arguments.alpha,
+        beta=arguments.beta,
+        total_variation=arguments.total_variation,
+        start=arguments.start,
+        optimizer=arguments.optimizer,
+        learning_rate=arguments.learning_rate,
+        steps=arguments.steps,
+        size=arguments.size,
+        style_size=arguments.style_size,
+        seed=arguments.seed,
+        progress=not arguments.quiet,
     )
 
 

@@ -334,14 +334,16 @@ def test_ctrl_c_saves_what_there_is(command, out, capsys, evaluations):
     assert out.is_file()
 
 
-@pytest.mark.parametrize("place", ["network_of", "transfer", "promised"])
+@pytest.mark.parametrize(
+    ("module", "place"), [(options, "network_of"), (options, "transfer"), (cli, "promised")]
+)
 def test_ctrl_c_before_the_first_step_leaves_one_line(
-    command, tmp_path, capsys, monkeypatch, place
+    command, tmp_path, capsys, monkeypatch, module, place
 ):
     def interrupt(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, place, interrupt)
+    monkeypatch.setattr(module, place, interrupt)
     assert command() == 130
     assert said(capsys) == "nst-teach: interrupted, and nothing was written\n"
     assert names(tmp_path) == []
