@@ -2,18 +2,23 @@
 
 A `FastNetwork` maps an image to an image. It is trained on the losses of the course: what the
 optimisation minimises for one photograph, the training minimises for all of them at once.
-Chapter 11 trains one and measures its cost.
+A `ConditionalNetwork` does the same for several styles, which share all of its convolutions.
+Chapter 11 trains a fast network, measures its cost, and compares it with a conditional one.
 """
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from nst_teach.losses import content_loss, gram_matrix, style_loss, total_variation
 from nst_teach.networks import (
@@ -33,6 +38,12 @@ BLOCKS = 5  # residual blocks at quarter size, as in Johnson et al. (2016)
 OUTER_KERNEL = 9  # of the first and the last convolution, as in the paper
 SMALLEST = 16  # pixels; in a smaller image a reflected border would be wider than what it reflects
 PREFIX = "fast_"  # of the bundled weight files
+CONDITIONAL = "three_styles"  # the bundled network for several styles, in a file of that name
+STYLE_KEY = re.compile(r"norms\.([^.]+)\.")  # in such a file, what belongs to one style
+
+Style = str | Mapping[str, float]
+"""The name of a style, or `{name: share}` for a style between several; the shares sum to 1."""
+SUM_TOLERANCE = 1e-6  # of shares: 0.1 and 0.9 are not exact in binary
 
 
 class FastNetwork(nn.Module):
@@ -121,6 +132,116 @@ class Residual(nn.Module):
         return x + change
 
 
+class ConditionalNetwork(nn.Module):
+    """A fast network for several styles: only the scale γ and shift β of each filter differ.
+
+    This is conditional instance normalisation. The convolutions are those of one `FastNetwork`,
+    `painter`, whose normalisation layers have no parameters of their own. For each style, `norms`
+    holds a normalisation layer for each of theirs. A style in between has the weighted means of
+    these scales and shifts; with them, the network is a `FastNetwork` again (`single`).
+
+    Dumoulin, Shlens and Kudlur (2017), equation 5; chapter 11.
+    """
+
+    def __init__(
+        self,
+        styles: Sequence[str],
+        widths: tuple[int, int, int] = WIDTHS,
+        blocks: int = BLOCKS,
+    ):
+        super().__init__()
+        if not styles or isinstance(styles, str) or len(set(styles)) < len(styles):
+            raise NetworkError(
+                f"a conditional network got the styles {styles!r}; expected a list of different "
+                "names, such as ['stained_glass', 'night_swirls']."
+            )
+        self.styles = tuple(styles)
+        self.widths, self.blocks = widths, blocks
+        self.painter = FastNetwork(widths, blocks)
+        norms = _norms(self.painter)
+        self.norms = nn.ModuleDict(
+            {style: nn.ModuleList(copy.deepcopy(list(norms.values()))) for style in styles}
+        )
+        for norm in norms.values():
+            norm.register_parameter("weight", None)
+            norm.register_parameter("bias", None)
+
+    def forward(self, image: Tensor, style: Style) -> Tensor:
+        """Repaint an image of any size.
+
+        Args:
+            image: `(B, 3, H, W)`, RGB in [0, 1], at least 16 pixels high and wide.
+            style: one of `styles`, or `{name: share}` with shares from 0 to 1 whose sum is 1; the
+                same for the whole batch.
+
+        Returns:
+            `(B, 3, H, W)`, RGB in [0, 1].
+
+        Raises:
+            NetworkError: no such style, shares that do not sum to 1, or an image that is too small
+                or does not have three channels.
+        """
+        painted: Tensor = functional_call(self.painter, self.scales(style), (image,))
+        return painted
+
+    def scales(self, style: Style) -> dict[str, Tensor]:
+        """The scale and shift of each filter in a style, `(N,)`, as `FastNetwork` names them.
+
+        Raises:
+            NetworkError: no such style, or shares that do not sum to 1.
+        """
+        shares = self._shares(style)
+        state = {name: self.norms[name].state_dict(keep_vars=True) for name in shares}
+        mixed: dict[str, Tensor] = {}
+        for index, place in enumerate(_norms(self.painter)):
+            for kind in ("weight", "bias"):
+                terms = [share * state[name][f"{index}.{kind}"] for name, share in shares.items()]
+                mixed[f"{place}.{kind}"] = torch.stack(terms).sum(0)
+        return mixed
+
+    def single(self, style: Style) -> FastNetwork:
+        """A `FastNetwork`, frozen and in evaluation mode, that paints as this one in a style.
+
+        Raises:
+            NetworkError: no such style, or shares that do not sum to 1.
+        """
+        network = FastNetwork(self.widths, self.blocks)
+        state = {**self.painter.state_dict(), **self.scales(style)}
+        network.load_state_dict({key: value.detach() for key, value in state.items()})
+        device = next(self.parameters()).device
+        return network.requires_grad_(False).eval().to(device)
+
+    @torch.no_grad()
+    def begin_with(self, network: FastNetwork) -> None:
+        """Copy a fast network of the same size: all styles then paint as it does."""
+        state = network.state_dict()
+        for key, value in self.painter.state_dict().items():
+            value.copy_(state[key])
+        for norms in self.norms.values():
+            for place, norm in zip(_norms(network), norms.children(), strict=True):
+                norm.load_state_dict(network.get_submodule(place).state_dict())
+
+    def _shares(self, style: Style) -> dict[str, float]:
+        shares = {style: 1.0} if isinstance(style, str) else dict(style)
+        if unknown := [name for name in shares if name not in self.styles]:
+            raise NetworkError(
+                f"no style {unknown[0]!r} in this network; it has: {', '.join(self.styles)}."
+            )
+        total = sum(shares.values())
+        if not abs(total - 1) <= SUM_TOLERANCE or min(shares.values()) < 0:
+            raise NetworkError(
+                f"the shares {shares} sum to {total:g}; expected shares from 0 to 1 whose sum is "
+                "1. Divide each by their sum."
+            )
+        return shares
+
+
+def _norms(network: FastNetwork) -> dict[str, nn.InstanceNorm2d]:
+    """The normalisation layers of a fast network, by their names."""
+    named = cast(Iterable[tuple[str, nn.Module]], network.named_modules())
+    return {name: part for name, part in named if isinstance(part, nn.InstanceNorm2d)}
+
+
 def training_loss(
     pictures: Tensor,
     contents: Tensor,
@@ -164,9 +285,10 @@ def training_loss(
 
 
 def fast_styles() -> tuple[str, ...]:
-    """The styles for which a fast network is bundled."""
+    """The styles for which a fast network of their own is bundled."""
     files = WEIGHTS_FOLDER.glob(f"{PREFIX}*.safetensors")
-    return tuple(sorted(path.stem.removeprefix(PREFIX) for path in files))
+    names = sorted(path.stem.removeprefix(PREFIX) for path in files)
+    return tuple(name for name in names if name != CONDITIONAL)
 
 
 def load_fast(
@@ -191,9 +313,48 @@ def load_fast(
             f"there is no fast network for {style!r}; bundled are: {', '.join(fast_styles())}. "
             "Train one with tools/train_fast.py and pass its file as weights='…'."
         )
-    network = FastNetwork()
-    copy_weights(network, read_weights(path), name=f"FastNetwork({style!r})", origin=str(path))
+    network, state = FastNetwork(), read_weights(path)
+    if styles := _styles_in(state):
+        raise NetworkError(
+            f"{path} is a network for several styles ({', '.join(styles)}). Load it with "
+            "load_conditional, and call single(style) for a fast network."
+        )
+    copy_weights(network, state, name=f"FastNetwork({style!r})", origin=str(path))
     return network.requires_grad_(False).eval().to(device)
+
+
+def load_conditional(
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    device: torch.device | str = "cpu",
+) -> ConditionalNetwork:
+    """Load a trained network for several styles, frozen and in evaluation mode.
+
+    Args:
+        weights: a `.safetensors` file from `tools/train_fast.py`, trained with several styles;
+            `None` means the bundled one.
+        device: where to put the network.
+
+    Raises:
+        NetworkError: a file that cannot be read, does not fit, or is for one style.
+    """
+    bundled = WEIGHTS_FOLDER / f"{PREFIX}{CONDITIONAL}.safetensors"
+    path = bundled if weights is None else Path(weights)
+    state = read_weights(path)
+    styles = _styles_in(state)
+    if not styles:
+        raise NetworkError(
+            f"{path} has no scales and shifts of several styles. If it is a fast network for one "
+            "style, load it with load_fast."
+        )
+    network = ConditionalNetwork(styles)
+    copy_weights(network, state, name="ConditionalNetwork", origin=str(path))
+    return network.requires_grad_(False).eval().to(device)
+
+
+def _styles_in(state: Mapping[str, Tensor]) -> list[str]:
+    """The styles of a conditional network's file; none for any other file."""
+    return sorted({match[1] for key in state if (match := STYLE_KEY.match(key))})
 
 
 def _check(image: Tensor) -> None:

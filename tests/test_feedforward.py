@@ -14,13 +14,15 @@ from nst_teach.feedforward import (
     PREFIX,
     SMALLEST,
     WIDTHS,
+    ConditionalNetwork,
     FastNetwork,
     fast_styles,
+    load_conditional,
     load_fast,
     training_loss,
 )
 from nst_teach.losses import gram_of
-from nst_teach.networks import WEIGHTS_FOLDER
+from nst_teach.networks import WEIGHTS_FOLDER, save_weights
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -82,6 +84,117 @@ def test_other_shapes_are_refused(busy, shape):
 def test_pictures_that_are_too_small_are_refused(busy):
     with pytest.raises(NetworkError, match=f"{SMALLEST} pixels or more"):
         busy(torch.zeros(1, 3, SMALLEST - 1, 64))
+
+
+# --- several styles ------------------------------------------------------------------------------
+
+GLASS, WAVE = "stained_glass", "woodcut_wave"
+
+
+def with_random_scales(*styles: str, seed: int = 0) -> ConditionalNetwork:
+    torch.manual_seed(seed)
+    network = ConditionalNetwork(styles, (4, 6, 8), blocks=1)
+    torch.nn.init.normal_(network.painter.layers[-1].convolution.weight, std=0.5)
+    for parameter in network.norms.parameters():
+        torch.nn.init.normal_(parameter)
+    return network
+
+
+@pytest.fixture
+def two() -> ConditionalNetwork:
+    """An untrained network for two styles, which paints differently in each."""
+    return with_random_scales(GLASS, WAVE)
+
+
+def test_with_one_style_it_is_a_fast_network(busy):
+    network, photo = ConditionalNetwork([GLASS], (4, 6, 8), blocks=1), noise(2, 3, 20, 33)
+    network.begin_with(busy)
+    assert torch.equal(network(photo, GLASS), busy(photo))
+    assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in busy.parameters())
+
+
+def test_a_further_style_adds_two_numbers_for_each_normalised_filter(two):
+    one = ConditionalNetwork([GLASS], (4, 6, 8), blocks=1)
+    filters = 4 + 6 + 8 + 2 * 8 + 6 + 4  # of all convolutions but the last
+    added = sum(p.numel() for p in two.parameters()) - sum(p.numel() for p in one.parameters())
+    assert added == 2 * filters
+
+
+def test_a_share_of_one_is_that_style(two):
+    photo = noise(1, 3, 20, 24)
+    for style, other in ((GLASS, WAVE), (WAVE, GLASS)):
+        assert torch.equal(two(photo, {style: 1.0, other: 0.0}), two(photo, style))
+        assert torch.equal(two(photo, {style: 1}), two(photo, style))
+    assert not torch.allclose(two(photo, GLASS), two(photo, WAVE), atol=0.01)
+
+
+def test_scales_and_shifts_are_linear_in_the_shares(two):
+    ends, between = [two.scales(s) for s in (GLASS, WAVE)], two.scales({GLASS: 0.25, WAVE: 0.75})
+    for key, value in between.items():
+        expected = 0.25 * ends[0][key] + 0.75 * ends[1][key]
+        torch.testing.assert_close(value, expected)
+
+
+def test_the_image_is_not_linear_in_the_shares(two):
+    """The slider mixes what normalisation applies, not two finished paintings."""
+    photo = noise(1, 3, 20, 24)
+    crossfade = (two(photo, GLASS) + two(photo, WAVE)) / 2
+    assert not torch.allclose(two(photo, {GLASS: 0.5, WAVE: 0.5}), crossfade, atol=0.01)
+
+
+@pytest.mark.parametrize("style", [GLASS, {GLASS: 0.3, WAVE: 0.7}])
+def test_in_each_style_it_is_a_fast_network_again(two, style):
+    single, photo = two.single(style), noise(1, 3, 17, 30)
+    assert torch.equal(single(photo), two(photo, style))
+    assert not any(parameter.requires_grad for parameter in single.parameters())
+
+
+def test_scales_that_are_the_statistics_of_a_style_are_adain():
+    """Chapter 11: AdaIN is the same layer with σ(S) and μ(S) in place of what was learnt."""
+    features, style = noise(1, 6, 10, 12), noise(1, 6, 8, 9, seed=1)
+    variance, mean = torch.var_mean(style, (0, 2, 3), correction=0)
+    norm = torch.nn.InstanceNorm2d(6, affine=True)
+    norm.load_state_dict({"weight": variance.sqrt(), "bias": mean})
+    variance_made, mean_made = torch.var_mean(norm(features), (0, 2, 3), correction=0)
+    torch.testing.assert_close(mean_made, mean)
+    torch.testing.assert_close(variance_made, variance, rtol=1e-3, atol=0)
+
+
+def test_only_the_style_at_work_is_learnt(two):
+    two(noise(1, 3, 16, 16), WAVE).sum().backward()
+    assert all(p.grad is None for p in two.norms[GLASS].parameters())
+    assert all(p.grad is not None for p in two.norms[WAVE].parameters())
+    assert all(p.grad is not None for p in two.painter.parameters())
+
+
+def test_a_style_that_it_does_not_have_is_refused(two):
+    for style in ("cubes", {GLASS: 0.5, "cubes": 0.5}):
+        with pytest.raises(NetworkError, match=r"no style 'cubes'.*stained_glass, woodcut_wave"):
+            two(noise(1, 3, 16, 16), style)
+
+
+@pytest.mark.parametrize(
+    "shares",
+    [{}, {GLASS: 0.5}, {GLASS: 1, WAVE: 1}, {GLASS: -0.5, WAVE: 1.5}, {GLASS: float("nan")}],
+)
+def test_shares_that_are_not_shares_are_refused(two, shares):
+    with pytest.raises(NetworkError, match="expected shares from 0 to 1 whose sum is 1"):
+        two(noise(1, 3, 16, 16), shares)
+
+
+def test_shares_may_be_off_by_rounding(two):
+    two(noise(1, 3, 16, 16), {GLASS: 0.1 + 0.2, WAVE: 0.7})
+
+
+@pytest.mark.parametrize("styles", [[], [GLASS, GLASS], GLASS])
+def test_styles_must_be_a_list_of_different_names(styles):
+    with pytest.raises(NetworkError, match="expected a list of different names"):
+        ConditionalNetwork(styles)
+
+
+def test_a_conditional_network_keeps_the_checks_of_the_image(two):
+    with pytest.raises(NetworkError, match=f"{SMALLEST} pixels or more"):
+        two(torch.zeros(1, 3, SMALLEST - 1, 64), GLASS)
 
 
 # --- its teacher ---------------------------------------------------------------------------------
@@ -216,3 +329,43 @@ def test_weights_arrive_as_they_were_saved(tmp_path):
     save_file(state, tmp_path / "mine.safetensors")
     loaded = load_fast("mine", weights=tmp_path / "mine.safetensors").state_dict()
     assert all(torch.equal(loaded[key], value.half().float()) for key, value in state.items())
+
+
+# --- the bundled network for several styles ------------------------------------------------------
+
+
+@pytest.fixture
+def two_in_a_file(tmp_path):
+    torch.manual_seed(2)
+    network = ConditionalNetwork([WAVE, GLASS])
+    for parameter in network.norms.parameters():
+        torch.nn.init.normal_(parameter)
+    return network, save_weights(network, tmp_path / "two.safetensors")
+
+
+def test_a_conditional_network_arrives_as_it_was_saved(two_in_a_file):
+    made, path = two_in_a_file
+    loaded, photo = load_conditional(path), noise(1, 3, 20, 24)
+    assert set(loaded.styles) == {GLASS, WAVE}
+    for style in (GLASS, {GLASS: 0.5, WAVE: 0.5}):
+        assert torch.equal(loaded(photo, style), made(photo, style))
+    assert not any(parameter.requires_grad for parameter in loaded.parameters())
+    assert not loaded.training
+
+
+def test_the_two_kinds_of_file_are_told_apart(two_in_a_file, tmp_path):
+    _, path = two_in_a_file
+    with pytest.raises(NetworkError, match=r"stained_glass, woodcut_wave.*load_conditional"):
+        load_fast("two", weights=path)
+    single = save_weights(FastNetwork(), tmp_path / "one.safetensors")
+    with pytest.raises(NetworkError, match=r"no scales and shifts.*load_fast"):
+        load_conditional(single)
+
+
+def test_a_conditional_file_that_lacks_a_weight_is_refused(two_in_a_file, tmp_path):
+    _, path = two_in_a_file
+    state = load_file(path)
+    del state[f"norms.{GLASS}.3.bias"]
+    save_file(state, tmp_path / "bad.safetensors")
+    with pytest.raises(NetworkError, match=rf"has no 'norms\.{GLASS}\.3\.bias'"):
+        load_conditional(tmp_path / "bad.safetensors")

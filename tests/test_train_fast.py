@@ -11,9 +11,10 @@ import train_fast
 import train_petite
 from PIL import Image
 
-from nst_teach.feedforward import FastNetwork, load_fast
+from nst_teach.feedforward import ConditionalNetwork, FastNetwork, load_conditional, load_fast
 
 SIZE = (60, 48)  # pixels, PIL's (width, height)
+STYLES = ("stained_glass", "woodcut_wave")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def small(monkeypatch):
     monkeypatch.setattr(train_fast, "SIZES", (36, 60))
     monkeypatch.setattr(train_fast, "STYLE_SIZE", 48)
     monkeypatch.setattr(train_fast, "PREVIEW_SIZE", 24)
-    monkeypatch.setattr(train_fast.samples, "names", lambda kind=None: ("stained_glass",))
+    monkeypatch.setattr(train_fast.samples, "names", lambda kind=None: STYLES)
     yield
     torch.set_flush_denormal(False)  # a training run turns it on, for the whole process
 
@@ -42,7 +43,8 @@ def photos(tmp_path):
 
 def arguments(photos, out, steps: int, *more: str):
     return train_fast.parse(
-        f"--style stained_glass --pictures {photos} --exclude two --exclude stained_glass "
+        f"--style stained_glass --pictures {photos} --exclude two "
+        "--exclude stained_glass --exclude woodcut_wave "
         f"--out {out} --steps {steps}".split()
         + list(more)
     )
@@ -114,7 +116,8 @@ def test_the_export_loads_and_its_card_says_what_was_done(small, photos, tmp_pat
 
     card = json.loads((out / "fast_stained_glass.json").read_text(encoding="utf-8"))
     assert set(card["photographs"]) == {"one", "three"}
-    assert (card["strength"], card["network"]) == (7, "petite")
+    assert (card["style"], card["strength"], card["network"]) == ("stained_glass", 7, "petite")
+    assert (card["precision"], card["started_from"]) == ("single", None)
     assert (card["steps"], card["crops"], card["crop_size"]) == (2, 4, 32)
     assert card["parameters"] == sum(p.numel() for p in FastNetwork().parameters())
     assert card["bytes"] == (out / "fast_stained_glass.safetensors").stat().st_size
@@ -133,9 +136,73 @@ def test_training_lowers_the_loss(small, photos, tmp_path):
 
     def loss() -> float:
         with torch.no_grad():
-            return train_fast.training_loss(run.student(batch), batch, run.judge, run.goal).item()
+            goal = run.goals["stained_glass"]
+            return train_fast.training_loss(run.student(batch), batch, run.judge, goal).item()
 
     before = loss()
     for _ in range(40):
         run.learn()
     assert loss() < 0.8 * before
+
+
+# --- several styles ------------------------------------------------------------------------------
+
+TWO = ("--style", "woodcut_wave", "--name", "two")
+
+
+def test_several_styles_take_turns_and_only_the_one_at_work_changes(small, photos, tmp_path):
+    run = train_fast.Run(arguments(photos, tmp_path, 4, *TWO))
+    assert run.student.styles == STYLES
+
+    def scales() -> dict[str, list[torch.Tensor]]:
+        norms = run.student.norms
+        return {style: [p.detach().clone() for p in norms[style].parameters()] for style in STYLES}
+
+    for at_work, idle in (STYLES, STYLES[::-1]):
+        before = scales()
+        run.learn()
+        after = scales()
+        assert not all(map(torch.equal, before[at_work], after[at_work]))
+        assert all(map(torch.equal, before[idle], after[idle]))
+
+
+def test_an_interrupted_run_for_several_styles_goes_on_with_the_next_one(small, photos, tmp_path):
+    train_fast.train(arguments(photos, tmp_path / "straight", 4, *TWO))
+    run = train_fast.Run(arguments(photos, tmp_path / "twice", 4, *TWO))
+    run.arguments.out.mkdir()
+    for _ in range(3):
+        run.learn()
+    run.save()
+    train_fast.train(arguments(photos, tmp_path / "twice", 4, *TWO))
+    assert same(weights(tmp_path / "straight"), weights(tmp_path / "twice"))
+
+
+def test_the_export_of_several_styles_loads_and_its_card_names_them(small, photos, tmp_path):
+    out = tmp_path / "run"
+    train_fast.train(arguments(photos, out, 2, *TWO, "--bfloat16"))
+    painted = load_conditional(out / "fast_two.safetensors")
+    state = weights(out)
+    assert all(torch.equal(v, state[k].half().float()) for k, v in painted.state_dict().items())
+    card = json.loads((out / "fast_two.json").read_text(encoding="utf-8"))
+    assert tuple(card["styles"]) == painted.styles == STYLES
+    assert card["precision"] == "bfloat16 in the network"
+    assert card["parameters"] == sum(p.numel() for p in painted.parameters())
+    assert "style" not in card
+
+
+def test_several_styles_need_a_name(photos, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        arguments(photos, tmp_path, 1, "--style", "woodcut_wave")
+    assert "need a --name" in capsys.readouterr().err
+
+
+def test_training_may_begin_with_the_network_of_one_style(small, photos, tmp_path):
+    train_fast.train(arguments(photos, tmp_path / "one", 2))
+    start = tmp_path / "one" / "fast_stained_glass.safetensors"
+    run = train_fast.Run(arguments(photos, tmp_path / "more", 2, *TWO, "--from", str(start)))
+    assert isinstance(run.student, ConditionalNetwork)
+    photo = torch.rand(1, 3, 32, 32)
+    for style in STYLES:
+        assert torch.equal(run.student(photo, style), load_fast("one", weights=start)(photo))
+    assert all(parameter.requires_grad for parameter in run.student.parameters())
+    assert run.recipe()["started_from"]["file"] == start.name

@@ -1,16 +1,18 @@
-"""Train a fast network: one style, any photograph, a single pass.
+"""Train a fast network: any photograph, a single pass, for one style or for several.
 
     python tools/train_fast.py --style night_swirls --out runs/night_swirls
     python tools/train_fast.py --style night_swirls --pictures FOLDER --out runs/night_swirls
+    python tools/train_fast.py --style night_swirls --style dots --name two --out runs/two
 
 The photographs are those of the package, except the held-out ones, and those of any `--pictures`
 folders. Crops of them, at several sizes, mirrored, brighter or paler, are repainted by the network;
 the bundled `petite` computes the features of the output, and `nst_teach.feedforward.training_loss`
-the loss. There are no examples of finished pictures.
+the loss. There are no examples of finished pictures. Several styles make a `ConditionalNetwork`; a
+batch is painted in one style, and the styles take turns.
 
 The run is seeded, logged (`log.jsonl`) and written to `checkpoint.pt` as it goes; the same command
-resumes from there. At the end, `fast_STYLE.safetensors` (half precision) and `fast_STYLE.json` (the
-recipe) are ready to be copied into `nst_teach/weights`.
+resumes from there. At the end, `fast_NAME.safetensors` (half precision) and `fast_NAME.json` (the
+recipe) are ready to be copied into `nst_teach/weights`; NAME is by default the style.
 """
 
 from __future__ import annotations
@@ -23,12 +25,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from reconstructions import sha256
 from safetensors.torch import save_file
 from torch import Tensor
 from train_petite import learning_rate, log
 
 from nst_teach import load_image, load_network, samples, save_image
-from nst_teach.feedforward import BLOCKS, PREFIX, WIDTHS, FastNetwork, training_loss
+from nst_teach.feedforward import (
+    BLOCKS,
+    PREFIX,
+    WIDTHS,
+    ConditionalNetwork,
+    FastNetwork,
+    load_fast,
+    training_loss,
+)
 from nst_teach.losses import gram_of
 from nst_teach.objective import STYLE_STRENGTH
 
@@ -95,6 +106,18 @@ def style_strength(full: float, step: int, steps: int) -> float:
     return full * FIRST_STRENGTH ** (1 - progress)
 
 
+def new_student(styles: list[str], start: Path | None) -> FastNetwork | ConditionalNetwork:
+    """A network for one style or several; `start` is a fast network that each style begins as."""
+    single = FastNetwork() if start is None else load_fast("start", weights=start)
+    single.requires_grad_(True).train()
+    if len(styles) == 1:
+        return single
+    student = ConditionalNetwork(styles)
+    if start is not None:
+        student.begin_with(single)
+    return student
+
+
 class Run:
     """The training run, with everything that a checkpoint restores."""
 
@@ -107,24 +130,35 @@ class Run:
         self.names = list(photos)
         self.pyramids = [levels for levels in map(pyramid, photos.values()) if levels]
         self.judge = load_network(arguments.network, weights=arguments.weights)
-        style = load_image(arguments.style, size=STYLE_SIZE)
-        self.goal = gram_of(self.judge(style, self.judge.style_layers))
-        self.student = FastNetwork()
+        self.goals = {style: self.goal_of(style) for style in arguments.style}
+        self.student = new_student(arguments.style, arguments.start)
         self.optimizer = torch.optim.Adam(self.student.parameters(), lr=1.0, betas=BETAS)
+
+    def goal_of(self, style: str) -> dict[str, Tensor]:
+        """The Gram matrices of a style."""
+        features = self.judge(load_image(style, size=STYLE_SIZE), self.judge.style_layers)
+        return gram_of(features)
+
+    def paint(self, photos: Tensor, style: str) -> Tensor:
+        """The photographs in a style, which a network for one style need not be told."""
+        several = isinstance(self.student, ConditionalNetwork)
+        painted: Tensor = self.student(photos, style) if several else self.student(photos)
+        return painted
 
     def learn(self) -> float:
         """One step; returns the loss."""
         arguments = self.arguments
+        style = arguments.style[self.step % len(arguments.style)]
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(arguments.lr, self.step, arguments.steps)
         photos = random_batch(self.pyramids, self.rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=arguments.bfloat16):
-            painted = self.student(photos)
+            painted = self.paint(photos, style)
         loss = training_loss(
             painted.float(),
             photos,
             self.judge,
-            self.goal,
+            self.goals[style],
             strength=style_strength(arguments.strength, self.step, arguments.steps),
             smoothness=arguments.smoothness,
         )
@@ -155,15 +189,16 @@ class Run:
 
     @torch.no_grad()
     def preview(self) -> None:
-        """The held-out photographs, as the network currently repaints them."""
+        """The held-out photographs, as the network currently repaints them, styles side by side."""
         for name in self.arguments.exclude:
             if name in samples.names():
-                painted = self.student(load_image(name, size=PREVIEW_SIZE))
+                photo = load_image(name, size=PREVIEW_SIZE)
+                painted = torch.cat([self.paint(photo, s) for s in self.arguments.style], dim=3)
                 save_image(painted, self.arguments.out / f"{name}-{self.step:05}.png")
 
     def export(self) -> None:
         """Weights in half precision, and the recipe that made them."""
-        stem = f"{PREFIX}{self.arguments.style}"
+        stem = f"{PREFIX}{self.arguments.name}"
         state = {k: v.half().contiguous() for k, v in self.student.state_dict().items()}
         path = self.arguments.out / f"{stem}.safetensors"
         save_file(state, path)
@@ -176,8 +211,9 @@ class Run:
 
     def recipe(self) -> dict:
         arguments = self.arguments
+        styles, start = arguments.style, arguments.start
         return {
-            "style": arguments.style,
+            **({"style": styles[0]} if len(styles) == 1 else {"styles": styles}),
             "style_size": STYLE_SIZE,
             "network": self.judge.name,
             "widths": WIDTHS,
@@ -192,6 +228,8 @@ class Run:
             "strength_at_first": arguments.strength * FIRST_STRENGTH,
             "smoothness": arguments.smoothness,
             "optimizer": f"Adam, rate {arguments.lr} with cosine decay, seed {arguments.seed}",
+            "precision": "bfloat16 in the network" if arguments.bfloat16 else "single",
+            "started_from": start and {"file": start.name, "sha256": sha256(start)},
             "licence": "MIT",
         }
 
@@ -223,7 +261,17 @@ def train(arguments: argparse.Namespace) -> None:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--style", required=True, choices=samples.names("style"))
+    parser.add_argument(
+        "--style",
+        required=True,
+        choices=samples.names("style"),
+        action="append",
+        help="repeat it for a network with several styles",
+    )
+    parser.add_argument("--name", help="of the files; needed for several styles")
+    parser.add_argument(
+        "--from", dest="start", type=Path, metavar="FILE", help="begin with a fast network"
+    )
     parser.add_argument("--pictures", type=Path, action="append", default=[], help="a folder")
     parser.add_argument(
         "--exclude", action="append", default=list(HELD_OUT), help="a photograph to hold out"
@@ -237,7 +285,12 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--smoothness", type=float, default=0.0, help="of the total variation")
     parser.add_argument("--bfloat16", action="store_true", help="faster on CPUs that have it")
     parser.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.name is None:
+        if len(arguments.style) > 1:
+            parser.error("several styles need a --name for their files.")
+        arguments.name = arguments.style[0]
+    return arguments
 
 
 if __name__ == "__main__":
