@@ -9,6 +9,7 @@ Read the modules in the order in which data passes through them: `samples`, `ima
 from nst_teach import _torch as _torch  # first: it explains how to install torch
 from nst_teach import samples
 from nst_teach.adapter import adapt_network
+from nst_teach.estimates import Estimate, estimate
 from nst_teach.facade import transfer
 from nst_teach.images import (
     ImageError,
@@ -41,6 +42,7 @@ from nst_teach.starts import make_start
 __version__ = "0.1.0"
 
 __all__ = [
+    "Estimate",
     "FeatureNetwork",
     "ImageError",
     "Losses",
@@ -56,6 +58,7 @@ __all__ = [
     "adapt_network",
     "content_loss",
     "deprocess",
+    "estimate",
     "gram_matrix",
     "guided_gram_matrix",
     "load_image",

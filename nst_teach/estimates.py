@@ -1,0 +1,297 @@
+"""The price of a run before it is paid: seconds, memory and evaluations."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+import torch
+from torch import nn
+
+from nst_teach import machine
+from nst_teach.calibration import BOWL_STEPS, Work, arithmetic, calibration
+from nst_teach.images import ImageSource, Size, load_image
+from nst_teach.memory import TransferError
+from nst_teach.networks import FeatureNetwork, load_network
+from nst_teach.objective import Layers, layer_weights
+from nst_teach.optimizers import OPTIMIZERS
+from nst_teach.regions import Style
+from nst_teach.run import DEFAULT_STEPS, Callback
+
+if TYPE_CHECKING:
+    from nst_teach.results import Result
+
+WORTH_SAYING = 10.0  # seconds; a shorter run is not announced
+GIGABYTE, MEGABYTE, MINUTE, HOUR = 1e9, 1e6, 60, 3600
+
+EVALUATIONS: dict[str, tuple[float, float]] = {
+    "lbfgs": (1.02, 3.0),
+    "lbfgs-unbounded": (1.035, 3.0),
+    "lbfgs-plain": (1.0, 1.0),
+    "scipy": (1.015, 2.5),
+    "adam": (1.0, 1.0),
+}
+"""Evaluations per step, and how many come on top: of the initial image, and of the first line
+searches, which try two or three images each. Measured with `petite` over five pairs of pictures,
+after 20, 50 and 100 steps."""
+
+WORKSPACE = 1.15
+"""Memory of an evaluation relative to that of its tensors: convolutions need working space, and the
+allocator loses some of it. Measured by `benchmarks/suite.py`."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run is expected to cost on this machine.
+
+    Attributes:
+        seconds: from the first evaluation's preparation to the last one's end.
+        peak: bytes of this process at its peak, or of the GPU's memory if the run uses one.
+        evaluations: of the loss and its gradient.
+        size: rows and columns of the result.
+        multiplications: of all evaluations together.
+        needed: those bytes of `peak` that are not in use yet.
+        network: the name of the network.
+        memory: "normal" or "low", see `transfer`.
+    """
+
+    seconds: float
+    peak: int
+    evaluations: int
+    size: tuple[int, int]
+    multiplications: int
+    needed: int
+    network: str
+    memory: str = "normal"
+
+    def sentence(self) -> str:
+        """Such as "about 40 s, 1.2 GB, 165 evaluations at 512×384 px"."""
+        height, width = self.size
+        number = f"{self.evaluations} evaluation{'s' if self.evaluations != 1 else ''}"
+        return f"about {_time(self.seconds)}, {_bytes(self.peak)}, {number} at {width}×{height} px"
+
+    def fits(self, free: int | None = None) -> bool:
+        """Whether that much memory is free: bytes, or `None` for what is free now."""
+        return self.needed <= (machine.memory().free if free is None else free)
+
+    def require(self, free: int | None = None) -> None:
+        """Refuse a run that does not fit.
+
+        Args:
+            free: bytes of memory; `None` means what is free on this machine now.
+
+        Raises:
+            TransferError: more is needed than is free; the message suggests a size that fits.
+        """
+        free = machine.memory().free if free is None else free
+        if self.fits(free):
+            return
+        height, width = self.size
+        side = math.floor(max(height, width) * (free / self.needed) ** 0.5)
+        other = "" if self.memory == "low" else ' With memory="low" a larger one fits.'
+        raise TransferError(
+            f"{width}×{height} pixels need about {_bytes(self.needed)} with {self.network}; only "
+            f"{_bytes(free)} of memory are free. Use size={side} or less, or a smaller network."
+            f"{other}"
+        )
+
+    def __repr__(self) -> str:
+        return f"Estimate({self.sentence()})"
+
+
+def estimate(
+    content: ImageSource,
+    style: ImageSource | list[Style] | tuple[Style, ...],
+    *,
+    network: FeatureNetwork | str | None = None,
+    content_layers: Layers | None = None,
+    style_layers: Layers | None = None,
+    alpha: float = 1.0,
+    beta: float | None = None,
+    total_variation: float | None = 0.0,
+    start: str | ImageSource | Result = "content",
+    optimizer: str = "lbfgs",
+    learning_rate: float | None = None,
+    steps: int = DEFAULT_STEPS,
+    size: Size | None = 256,
+    style_size: Size | None = None,
+    seed: int = 0,
+    callback: Callback | None = None,
+    progress: bool = True,
+    device: torch.device | str | None = None,
+    precision: str = "float32",
+    memory: str = "normal",
+) -> Estimate:
+    """Predict what `transfer` costs with the same arguments, without running it.
+
+    The first call for a network and its settings times evaluations of small images for a second or
+    two; later calls in the same process reuse these measurements. Other programs that run meanwhile
+    make the machine look slower than it is.
+
+    Args:
+        content, style, network, content_layers, style_layers, optimizer, steps, size, style_size,
+            device, precision, memory: as for `transfer`.
+        alpha, beta, total_variation, start, learning_rate, seed, callback, progress: accepted, so
+            that the arguments of `transfer` can be passed unchanged, but they change no cost. (The
+            time that a callback itself takes is not predicted.)
+
+    Returns:
+        An `Estimate`. A run that is stopped early costs less.
+
+    Raises:
+        ImageError, NetworkError, ValueError: unusable input.
+
+    The page on performance derives the formula, and `benchmarks/suite.py` compares it with runs.
+    """
+    net = _network(network, device)
+    height, width = load_image(content, size=size).shape[-2:]
+    longer = max(height, width) if style_size is None else style_size
+    styles = style if isinstance(style, (list, tuple)) else [Style(style)]
+    pictures = [load_image(each.picture, size=longer) for each in styles]
+    masks = tuple(each.mask is not None for each in styles)
+    work = Work(
+        net,
+        tuple(layer_weights(_or(content_layers, net.content_layers), share=False)),
+        tuple(layer_weights(_or(style_layers, net.style_weights), share=True)),
+        masks if isinstance(style, (list, tuple)) else (),
+        precision,
+        memory,
+    )
+    return predict(
+        work,
+        (height, width),
+        style_pixels=sum(picture[0, 0].numel() for picture in pictures),
+        optimizer=optimizer,
+        steps=steps,
+    )
+
+
+def predict(
+    work: Work, size: tuple[int, int], *, style_pixels: int, optimizer: str, steps: int
+) -> Estimate:
+    """The estimate for a run whose network and sizes are known already.
+
+    Args:
+        work: what is evaluated, and how.
+        size: rows and columns of the result.
+        style_pixels: of all style pictures together.
+        optimizer, steps: as for `transfer`.
+
+    Raises:
+        ValueError: an unknown optimiser, or a number of steps that is not one.
+    """
+    count, pixels = evaluations(optimizer, steps), size[0] * size[1]
+    measured = calibration(work)
+    measured.finish()
+    own = arithmetic(optimizer, min(steps, BOWL_STEPS), work.device)
+    setup = (measured.setup(pixels) + measured.setup(style_pixels)) / 2
+    held = measured.bytes(pixels) * WORKSPACE + own.bytes * pixels
+    return Estimate(
+        seconds=setup + count * measured.evaluation(pixels) + own.seconds(steps, pixels),
+        peak=round(_in_use(work.device) + held),
+        evaluations=count,
+        size=size,
+        multiplications=count * multiplications(work, size),
+        needed=round(held),
+        network=work.network.name,
+        memory=work.memory,
+    )
+
+
+def announcement(
+    work: Work, size: tuple[int, int], *, style_pixels: int, optimizer: str, steps: int
+) -> Estimate | None:
+    """The estimate of a long run; `None` if it takes less than `WORTH_SAYING` seconds.
+
+    A single small evaluation is enough to recognise most short runs, so that they begin at once.
+    The arguments and errors are those of `predict`.
+    """
+    point = calibration(work).first()
+    if (
+        evaluations(optimizer, steps) * point.evaluation * (size[0] * size[1] / point.pixels)
+        < WORTH_SAYING
+    ):
+        return None
+    whole = predict(work, size, style_pixels=style_pixels, optimizer=optimizer, steps=steps)
+    return whole if whole.seconds >= WORTH_SAYING else None
+
+
+def evaluations(optimizer: str, steps: int) -> int:
+    """How often a run evaluates the loss and its gradient.
+
+    Raises:
+        ValueError: an unknown optimiser, or a number of steps that is not one.
+    """
+    if optimizer not in EVALUATIONS:
+        raise ValueError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
+        raise ValueError(f"steps={steps!r} was given; expected a whole number, 0 or more.")
+    each, more = EVALUATIONS[optimizer]
+    return round(each * steps + more) if steps else 1
+
+
+def multiplications(work: Work, size: tuple[int, int]) -> int:
+    """Multiplications of one evaluation of an image of these rows and columns.
+
+    A convolution with N filters multiplies once for each position, filter, input channel and cell
+    of its kernel. Its gradient with respect to the input needs as many again; there is none with
+    respect to the weights, which are fixed. A Gram matrix of N filters and M positions needs N²·M,
+    and its gradient twice as many, since F occurs twice in F Fᵀ. What needs no multiplication of
+    matrices (ReLU, pooling, differences) is left out.
+    """
+    layers = (*work.content_layers, *work.style_layers)
+    if not layers:
+        return 0
+    network, counted = copy.deepcopy(work.network).to("meta"), [0]  # shapes without numbers
+
+    def count(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+        if isinstance(module, nn.Conv2d):
+            counted[0] += 2 * output.numel() * module.weight[0].numel()
+
+    for module in network.modules():
+        module.register_forward_hook(count)
+    with torch.no_grad():
+        features = network(torch.empty(1, 3, *size, device="meta"), layers)
+    for layer in work.style_layers:
+        _, filters, height, width = features[layer].shape
+        counted[0] += 3 * max(1, len(work.masks)) * filters**2 * height * width
+    return counted[0]
+
+
+def _or(layers: Layers | None, default: Layers) -> Layers:
+    return default if layers is None else layers
+
+
+def _network(
+    network: FeatureNetwork | str | None, device: torch.device | str | None
+) -> FeatureNetwork:
+    """The network on the device on which `transfer` would use it."""
+    if network is None or isinstance(network, str):
+        return load_network(network, device=device)
+    if device is None or next(network.parameters()).device == torch.device(device):
+        return network
+    return copy.deepcopy(network).to(device)
+
+
+def _in_use(device: torch.device) -> int:
+    """Bytes in use before the run: of this process, or of the GPU's memory by it."""
+    if device.type == "cuda":
+        return int(torch.cuda.memory_allocated(device))
+    return int(psutil.Process().memory_info().rss)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return "1 s"
+    if seconds < 2 * MINUTE:
+        return f"{float(f'{seconds:.2g}'):.0f} s"
+    if seconds < 2 * HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    return f"{seconds / HOUR:.1f} h"
+
+
+def _bytes(count: float) -> str:
+    return f"{count / GIGABYTE:.1f} GB" if count >= GIGABYTE else f"{count / MEGABYTE:.0f} MB"
