@@ -6,6 +6,7 @@ several seconds, during which a user may press Ctrl-C.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -15,6 +16,9 @@ EXIT_PIPE_CLOSED = 141
 
 def main() -> int:
     """Run the command line; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console may have no α: better a ? than an end
+            stream.reconfigure(errors="replace")
     try:
         from nst_teach import cli
 

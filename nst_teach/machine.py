@@ -90,8 +90,8 @@ def peak_memory() -> int:
         return status["VmHWM"] * KILOBYTE
     try:
         import resource
-    except ImportError:  # not available on Windows
-        return 0
+    except ImportError:  # Windows, where psutil knows the peak
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", 0))
     unit = 1 if sys.platform == "darwin" else KILOBYTE
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

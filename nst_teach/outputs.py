@@ -56,21 +56,37 @@ def _check(
 def promised(path: Path, size: int = 0) -> Generator[Path]:
     """Open a file next to its target; it replaces the target, or after an error is deleted.
 
+    Windows replaces no file that another program has open, as a viewer may have. The new file then
+    stays beside it, under a name of its own.
+
     Args:
         path: the target.
         size: bytes to reserve on the disk.
 
     Raises:
-        ImageError: the file cannot be written, or the disk is full.
+        ImageError: the file cannot be written, or the disk is full; or the target cannot be
+            replaced, and the message names the file beside it.
     """
     target = path.resolve()  # a symbolic link is kept
     hidden = target.with_name(f".{target.stem[:100]}-{os.getpid()}{target.suffix}")
     try:
         _reserve(hidden, size)
         yield hidden
-        hidden.replace(target)
+        _move(hidden, target)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+def _move(hidden: Path, target: Path) -> None:
+    try:
+        hidden.replace(target)
+    except PermissionError as error:
+        beside = target.with_name(f"{target.stem}-{os.getpid()}{target.suffix}")
+        hidden.replace(beside)
+        raise ImageError(
+            f"cannot replace {target}: {error.strerror}. Another program may have it open. What "
+            f"was computed is in '{beside.name}', in the same folder."
+        ) from error
 
 
 def _reserve(hidden: Path, size: int) -> None:

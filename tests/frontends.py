@@ -68,10 +68,11 @@ class FrontEnd:
 
 HOW_TO_GET = {
     "8.": "Install what the tests need: pip install --editable '.[test]'.",
-    "7.": "Make the environment with ipywidgets 7, as on Colab: make .venv/.ready-widgets7.",
+    "7.": "Make the environment with ipywidgets 7, as on Colab: python course.py ready-widgets7.",
 }
 HERE = Path(sys.executable)
-OLD = Path(sys.prefix) / "widgets7" / "bin" / "python"  # ipywidgets 7; all else is this one's
+OLD = Path(sys.prefix, "widgets7", "Scripts/python.exe" if os.name == "nt" else "bin/python")
+"""The interpreter with ipywidgets 7; all else is this one's."""
 
 FRONT_ENDS = {
     "lab": FrontEnd("jupyterlab", HERE, "8.", "lab/tree/{}?reset"),
@@ -114,7 +115,7 @@ def serving(kind: FrontEnd, home: Path, **settings: dict[str, Any]) -> Iterator[
     for plugin, values in (SETTINGS | settings).items():
         file = home / "settings" / f"{plugin}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(values))
+        file.write_text(json.dumps(values), encoding="utf-8")
     server = Server(kind, f"http://127.0.0.1:{free_port()}/", folder, home)
     with (home / "log.txt").open("w") as log:
         process = subprocess.Popen(

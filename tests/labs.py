@@ -10,6 +10,7 @@ import functools
 import html
 import http.server
 import io
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,10 @@ def write_page(folder: Path, static: Path, *figures: dict[str, str]) -> str:
     """A page with a lab for each of `figures`' attributes, in `folder`; gives its name."""
     link = folder / "_static"
     if not link.exists():
-        link.symlink_to(static, target_is_directory=True)
+        try:
+            link.symlink_to(static, target_is_directory=True)
+        except OSError:  # Windows lets only some users make links
+            shutil.copytree(static, link)
     bodies = [
         FIGURE.format(
             poster=POSTER, data=" ".join(attribute(*pair) for pair in {**SETTINGS, **f}.items())

@@ -9,9 +9,7 @@ import contextlib
 import functools
 import gzip
 import http.server
-import os
 import re
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,9 +17,8 @@ from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import barriers
+import chromium
 from bs4 import BeautifulSoup, Tag
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 BROWSER_FLAGS = [
     "--disable-gpu",
@@ -129,12 +126,12 @@ def leftover_markup(soup: BeautifulSoup) -> list[str]:
 
 def find_browser() -> str | None:
     """The path of Chromium or Chrome: `CHROMIUM` if that is set, else what the machine has."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    return chromium.find()
 
 
 def browser_flags() -> list[str]:
     """Flags for Chromium; for root, which containers run as, it has no sandbox to offer."""
-    return [*BROWSER_FLAGS, "--no-sandbox"] if os.geteuid() == 0 else BROWSER_FLAGS
+    return [*BROWSER_FLAGS, *chromium.flags()]
 
 
 class QuietHandler(http.server.SimpleHTTPRequestHandler):

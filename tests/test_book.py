@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def site(tmp_path_factory) -> Path:
     """The built book. Building it runs every chapter and fails on the first warning."""
     assets.install()
     output = tmp_path_factory.mktemp("book")
-    program = Path(sys.executable).with_name("jupyter-book")
+    program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     options = ["-W", "-n", "--keep-going", "--path-output", str(output)]
     built = subprocess.run(
         [program, "build", str(ROOT), *options], capture_output=True, text=True, check=False

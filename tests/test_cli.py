@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from conftest import ROOT
 from PIL import Image
+from systems import needs_links, needs_posix
 
 import nst_teach
 from nst_teach import Result, StyleObjective, cli, load_image, networks, options, transfer
@@ -180,6 +181,7 @@ def test_a_picture_that_is_there_is_overwritten_by_force_only(command, out, caps
     assert load_image(out).shape[1] == 3
 
 
+@needs_links
 def test_a_link_stays_a_link(command, out, tmp_path):
     (tmp_path / "away").mkdir()
     (tmp_path / "away" / "there.png").write_text("old")
@@ -276,6 +278,7 @@ def test_a_folder_that_must_not_be_written_to_is_found_before_the_work(
     assert evaluations.count == []
 
 
+@needs_posix
 def test_a_full_disk_is_found_before_the_work(tmp_path):
     """The system refuses a file of more than 100 kB; a picture of 256² pixels may need 197 kB."""
     words = ["chelsea", "dots", "-o", "out.png", "--size=256", "--steps=100000"]
@@ -478,6 +481,7 @@ def test_ctrl_c_during_the_imports_leaves_one_line(interrupted_torch):
     assert (done.returncode, done.stderr) == (130, "nst-teach: interrupted\n")
 
 
+@needs_posix
 def test_a_reader_who_has_seen_enough_leaves_no_trace(tmp_path):
     """`nst-teach --help | head -0`: the pipe is closed before there is anything to read."""
     code = f"import os; os.close(0); r, w = os.pipe(); os.close(r); os.dup2(w, 1); {PROGRAM}"

@@ -16,6 +16,7 @@ import notebooks
 import pytest
 import torch
 from conftest import ROOT
+from systems import needs_alarm
 from wrong_answers import BANK, Entry
 
 import nst_teach_checks as checks
@@ -317,6 +318,7 @@ def test_endless_loop_is_stopped_where_there_are_no_signals(monkeypatch):
     assert [feedback.mistake for feedback in found] == ["too-slow"]
 
 
+@needs_alarm
 def test_alarm_clock_is_left_as_it_was():
     import signal
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -556,7 +555,7 @@ def test_a_killed_film_is_resumed(folder, capsys):
     try:
         wait_for(lambda: len(list(kept.glob("[0-9]*.png"))) >= 2, process)
     finally:
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
     assert not (folder / "out.gif").exists()
     there = {path: path.stat().st_mtime_ns for path in kept.glob("[0-9]*.png")}

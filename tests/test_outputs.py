@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
+from nst_teach import ImageError
 from nst_teach.outputs import BLOCK, promised
 
 
@@ -38,3 +42,25 @@ def test_after_an_error_the_target_is_as_before(tmp_path):
         write_half()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_target_that_another_program_holds_costs_nothing(tmp_path, monkeypatch):
+    """As on Windows, while a viewer shows the old picture."""
+    target, replace = tmp_path / "a.png", Path.replace
+    target.write_text("old")
+
+    def refuse(self, other):
+        if other == target:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        return replace(self, other)
+
+    def write() -> None:
+        with promised(target) as hidden:
+            hidden.write_text("new")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(ImageError, match=r"cannot replace .*Access is denied.*in 'a-\d+\.png'"):
+        write()
+    assert target.read_text() == "old"
+    (beside,) = set(tmp_path.iterdir()) - {target}
+    assert beside.read_text() == "new"

@@ -116,10 +116,10 @@ def copy_ours(target: Path) -> None:
 def install() -> bool:
     """Bring book/_static/vendor up to date; return whether packages had to be fetched for it."""
     stamp = VENDOR / "fingerprint.txt"
-    fresh = stamp.exists() and stamp.read_text() == fingerprint()
+    fresh = stamp.exists() and stamp.read_text("utf-8") == fingerprint()
     if not fresh:
         copy_assets(fetch_packages(), VENDOR)
-        stamp.write_text(fingerprint())
+        stamp.write_text(fingerprint(), "utf-8")
     copy_ours(VENDOR)
     return not fresh
 

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -173,7 +174,8 @@ def sums(files: Mapping[str, Content]) -> bytes:
 
 def private_paths(files: Mapping[str, Content], secrets: Iterable[str]) -> list[str]:
     """Files that name a folder of this machine."""
-    words = [secret.encode() for secret in secrets]
+    written = {secret.replace("\\", new) for secret in secrets for new in ("\\", "\\\\", "/")}
+    words = [secret.encode() for secret in written]  # as Windows, its strings and addresses do
     texts = {name: read(c) for name, c in files.items() if Path(name).suffix in TEXT}
     return sorted(name for name, text in texts.items() if any(word in text for word in words))
 
@@ -234,7 +236,7 @@ def entry_digest(bundle: zipfile.ZipFile, name: str) -> str:
     try:
         with bundle.open(name) as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, OSError, ValueError):
         return ""
 
 
@@ -267,7 +269,7 @@ No line means that all is well.
 You need Python {python} or newer{exactly}.
 
     python3 -m venv course
-    source course/bin/activate
+    source course/bin/activate      # on Windows: course\\Scripts\\activate
     {install}
     nst-teach doctor
     jupyter lab

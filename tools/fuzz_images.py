@@ -4,14 +4,14 @@
     python tools/fuzz_images.py 4711 1     one of them again
 
 A seed is a small picture in a format that Pillow writes, then damaged. A child process loads it,
-with limits on time, memory and pixels, so that a crash or a hang is seen, too.
+with limits on time, memory and pixels, so that a crash or a hang is seen, too. It needs Linux or
+macOS.
 """
 
 import contextlib
 import io
 import os
 import random
-import resource
 import signal
 import sys
 import tempfile
@@ -107,6 +107,8 @@ def outcome(path, seed, load):
 
 def limited(seconds):
     """Give this process so much time, memory and pixels; without time, it is ended."""
+    import resource  # Windows has neither this nor forks
+
     with contextlib.suppress(ValueError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     Image.MAX_IMAGE_PIXELS = PIXELS

@@ -154,7 +154,7 @@ def make(network: FeatureNetwork) -> None:
     onnx.save(lab_graph.build(network), GRAPH)
     for name in samples.names():
         picture_file(name).write_bytes(picture(name))
-    MANIFEST.write_text(encode(manifest(network)), encoding="utf-8")
+    MANIFEST.write_text(encode(manifest(network)), encoding="utf-8", newline="\n")
 
 
 def stale(network: FeatureNetwork) -> list[str]:

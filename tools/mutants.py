@@ -5,7 +5,8 @@
 
 A mutant is a module with a single change: another operator, a constant plus or minus 1, a
 condition that is always true, a statement, keyword, slice or method call left out. If a test fails
-or hangs, the mutant is killed; otherwise it is equivalent, or shows what no test asks.
+or hangs, the mutant is killed; otherwise it is equivalent, or shows what no test asks. It needs
+Linux or macOS, because each mutant is tested in a fork.
 """
 
 from __future__ import annotations

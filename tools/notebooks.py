@@ -275,7 +275,7 @@ def write(root: Path = ROOT) -> list[Path]:
     changed = stale(expected)
     for path in changed:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(expected[path], encoding="utf-8")
+        path.write_text(expected[path], encoding="utf-8", newline="\n")
     return changed
 
 

@@ -59,7 +59,7 @@ def write() -> int:
         data = paint(name)
         (PICTURES / f"{name}.jpg").write_bytes(data)
         print(f"{name}: {len(data) / 1024:.0f} KiB, {time.perf_counter() - started:.1f} s")
-    (PICTURES / "index.json").write_text(index(), encoding="utf-8")
+    (PICTURES / "index.json").write_text(index(), encoding="utf-8", newline="\n")
     return 0
 
 

@@ -13,11 +13,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import os
-import shutil
 import sys
 from pathlib import Path
 
+import chromium
 from PIL import Image, PngImagePlugin
 from plain_text import PlainError
 
@@ -34,7 +33,6 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg"}
 
 COLOURS = 128  # a drawing has few
 CHECKSUM = "source-sha256"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def address(file: Path) -> str:
@@ -79,12 +77,11 @@ def paint(svgs: list[Path]) -> None:
     """Write the pictures of these diagrams with a browser, which knows all of SVG."""
     from playwright.sync_api import sync_playwright
 
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = chromium.find()
     if program is None:
         sys.exit("No Chromium or Chrome found. Install one, or name it in the variable CHROMIUM.")
-    flags = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=flags)
+        browser = driver.chromium.launch(executable_path=program, args=chromium.flags())
         for svg in svgs:
             save(screenshot(browser, svg), svg)
 
