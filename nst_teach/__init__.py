@@ -38,6 +38,7 @@ from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import optimize
 from nst_teach.starts import make_start
+from nst_teach.sweeps import SweepError, sweep
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ __all__ = [
     "Stop",
     "Style",
     "StyleObjective",
+    "SweepError",
     "TransferError",
     "adapt_network",
     "content_loss",
@@ -73,6 +75,7 @@ __all__ = [
     "save_weights",
     "studio",
     "style_loss",
+    "sweep",
     "to_pil",
     "total_variation",
     "transfer",

@@ -1,4 +1,4 @@
-"""The command line: `nst-teach PHOTO STYLE -o OUT`, `nst-teach film` and `nst-teach doctor`.
+"""The command line: `nst-teach PHOTO STYLE -o OUT`, and the subcommands batch, film and doctor.
 
 Write `./doctor` for a photograph whose file is called doctor, without an extension.
 """
@@ -28,6 +28,7 @@ from nst_teach.records import Stop
 from nst_teach.results import Result
 from nst_teach.run import DEFAULT_STEPS
 
+BATCH = "batch"  # the subcommand that paints every photo of a folder in every style of another
 DOCTOR = "doctor"  # the subcommand that checks this machine
 FILM = "film"  # the subcommand that paints a clip
 BYTES_PER_PIXEL = 3  # at most; reserved on the disk before the run
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _examine(argv[1:])
     if argv and argv[0] == FILM:
         return _film(argv[1:])
+    if argv and argv[0] == BATCH:
+        return _batch(argv[1:])
     arguments = parser().parse_args(argv)
     try:
         result = _run(arguments)
@@ -70,6 +73,12 @@ def _film(argv: Sequence[str]) -> int:
     from nst_teach import film_command  # not needed for a transfer
 
     return film_command.main(argv)
+
+
+def _batch(argv: Sequence[str]) -> int:
+    from nst_teach import batch_command  # not needed for a transfer
+
+    return batch_command.main(argv)
 
 
 def _run(arguments: argparse.Namespace) -> Result:
@@ -119,9 +128,10 @@ def parser() -> argparse.ArgumentParser:
         prog="nst-teach",
         description="Repaint a photograph in the style of another picture.",
         epilog=f"Samples, usable in place of a file: {', '.join(samples.names())}. "
-        f"`nst-teach {FILM} --help` explains how to repaint a film. `nst-teach {DOCTOR}` checks "
-        "this machine and predicts how long each page of the course takes on it. Write "
-        f"./{FILM} or ./{DOCTOR} for a photograph of that name.",
+        f"`nst-teach {BATCH} --help` explains how to repaint folders of photos, and `nst-teach "
+        f"{FILM} --help` how to repaint a film. `nst-teach {DOCTOR}` checks this machine and "
+        "predicts how long each page of the course takes on it. Write "
+        f"./{BATCH}, ./{FILM} or ./{DOCTOR} for a photograph of that name.",
     )
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")
     p.add_argument("style", metavar="STYLE", help="a file, or the name of a sample")
