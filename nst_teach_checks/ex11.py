@@ -133,6 +133,13 @@ def _pushed(image: Tensor, flow: Tensor) -> Tensor:
     return made
 
 
+def _transposed(image: Tensor, flow: Tensor) -> Tensor:
+    """Row and column exchanged, after each was divided by its own side."""
+    (rows, columns), (height, width) = _places(flow), image.shape[-2:]
+    aspect = (height - 1) / (width - 1)
+    return _fetch(image, _clamped((columns * aspect, rows / aspect)))
+
+
 def _grid_reshaped(image: Tensor, flow: Tensor) -> Tensor:
     """The axes (2, H, W) taken for (H, W, 2) without being exchanged."""
     (rows, columns), (height, width) = _places(flow), image.shape[-2:]
@@ -205,6 +212,18 @@ WARP = (
     Mistake("wrong-size", _elsewhere(lambda p, side, _: p * (side - 1) / side), A_FLOW_OF_ZERO),
     Mistake("half-a-pixel-off", _elsewhere(lambda p, *_: p - 0.5), A_FLOW_OF_ZERO),
     Mistake("half-a-pixel-off", _elsewhere(lambda p, *_: p + 0.5), A_FLOW_OF_ZERO),
+    Mistake("conventions-mixed", _elsewhere(lambda p, side, _: (p + 0.5) * (side - 1) / side),
+            A_FLOW_OF_ZERO),
+    Mistake(
+        "from-0-to-1", _elsewhere(lambda p, side, _: (p + side - 1) / 2),
+        "Pass a flow of zeros. Which position does grid_sample expect for the first pixel, and "
+        "which for the last? Print those that you pass to it.",
+    ),
+    Mistake(
+        "coordinates-exchanged", _transposed,
+        "Pass a flow of zeros: your image comes out transposed. Which of its two coordinates does "
+        "grid_sample expect first, the one along the width or the one along the height?",
+    ),
     Mistake(
         "sides-exchanged",
         _elsewhere(lambda p, side, other: p * (side - 1) / (other - 1)),
@@ -322,9 +341,15 @@ def _consistent(u: Tensor, v: Tensor, relative: float = RELATIVE, absolute: floa
     return _length(u + v) <= relative * (_length(u) + _length(v)) + absolute
 
 
-def _inside(flow: Tensor) -> Tensor:
-    (rows, columns), (height, width) = _places(flow), flow.shape[-2:]
-    fits = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
+Ends = tuple[float, float]
+"""How far before the first pixel and after the last one a place may be, in pixels."""
+OPEN = math.inf
+
+
+def _inside(flow: Tensor, rows: Ends = (0, 0), columns: Ends = (0, 0)) -> Tensor:
+    fits = torch.ones_like(flow[:, 0], dtype=torch.bool)
+    for places, side, ends in zip(_places(flow), flow.shape[-2:], (rows, columns), strict=True):
+        fits = fits & (places >= -ends[0]) & (places <= side - 1 + ends[1])
     return fits[:, None]
 
 
@@ -365,6 +390,10 @@ def _with_inside(inside: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor
     return lambda u, v: _mask(u, v, inside=inside)
 
 
+def _with_ends(rows: Ends, columns: Ends) -> Callable[[Tensor, Tensor], Tensor]:
+    return _with_inside(lambda flow: _inside(flow, rows, columns))
+
+
 THERE_AND_BACK = (
     "Follow one pixel of this frame by hand: by `flow` into the other frame, then by `flow_back` "
     "from the place where it arrived. At which pixel do you read each of the two flows?"
@@ -372,6 +401,14 @@ THERE_AND_BACK = (
 UNITS = (
     "Look at the units. On the left is a squared distance, in pixels². Is everything that you "
     "compare it with in pixels² too?"
+)
+FOUR_BORDERS = (
+    "A frame has four borders. Let everything come from above, from below, from the left and from "
+    "the right in turn: which pixels does your mask exclude each time?"
+)
+LAST_PIXEL = (
+    "A frame has W columns. What is the number of the last one, and is a place half a pixel to the "
+    "right of it still inside the frame?"
 )
 TWO_TERMS = (
     "The tolerance has two parts: one that grows with the motion, for fast objects, and one that "
@@ -453,6 +490,19 @@ VISIBLE = (
         "Your mask keeps pixels that come from outside the other frame. A flow that is the same "
         "everywhere always leads back: can all of its pixels have been visible?",
     ),
+    *(
+        Mistake("border-forgotten", _with_ends(rows, columns), FOUR_BORDERS)
+        for rows, columns in (
+            ((0, OPEN), (0, 0)), ((0, 0), (0, OPEN)), ((OPEN, 0), (0, 0)), ((0, 0), (OPEN, 0)),
+            ((0, OPEN), (0, OPEN)), ((OPEN, 0), (OPEN, 0)),
+            ((OPEN, OPEN), (0, 0)), ((0, 0), (OPEN, OPEN)),
+        )
+    ),
+    *(
+        Mistake("border-too-far", _with_ends((0, below), (0, beside)), LAST_PIXEL)
+        for end in (1, 0.99)  # up to W, and just below it
+        for below, beside in ((end, end), (end, 0), (0, end))
+    ),
     Mistake(
         "border-excluded", _with_inside(_strictly_inside),
         "A pixel that lies exactly on the border of the other frame is inside it. Pass two flows "
@@ -493,6 +543,10 @@ VISIBLE_EXAMPLES: dict[str, Case] = {
     "two flows of zeros in a frame of 2 × 4 pixels": (_flow_row(0, 0, 0, 0), _flow_row(0, 0, 0, 0)),
     "2 × 4 pixels, a flow of 1 to the right everywhere, and a flow back of 1 to the left":
         (_flow_row(1, 1, 1, 1), _flow_row(-1, -1, -1, -1)),
+    "2 × 4 pixels, a flow of 1 to the left everywhere, and a flow back of 1 to the right":
+        (_flow_row(-1, -1, -1, -1), _flow_row(1, 1, 1, 1)),
+    "2 × 4 pixels, a flow of ½ to the right everywhere, and a flow back of ½ to the left":
+        (_flow_row(*[0.5] * 4), _flow_row(*[-0.5] * 4)),
     "2 × 6 pixels at rest, except that an object came from column 1 to column 3; in each row "
     "flow = (0, 0, 0, −2, 0, 0), flow_back = (0, 2, 0, 0, 0, 0)":
         (_flow_row(0, 0, 0, -2, 0, 0), _flow_row(0, 2, 0, 0, 0, 0)),
@@ -511,6 +565,8 @@ VISIBLE_EXAMPLES: dict[str, Case] = {
         (_flow_row(*[10.0] * 12), _flow_row(*[-8.5] * 12)),
     "3 rows of 2 pixels, a flow of 1 down everywhere, and a flow back of 1 up":
         (_everywhere(0, 1, torch.zeros(1, 1, 3, 2)), _everywhere(0, -1, torch.zeros(1, 1, 3, 2))),
+    "3 rows of 2 pixels, a flow of 1 up everywhere, and a flow back of 1 down":
+        (_everywhere(0, -1, torch.zeros(1, 1, 3, 2)), _everywhere(0, 1, torch.zeros(1, 1, 3, 2))),
 }  # fmt: skip
 
 
@@ -529,6 +585,7 @@ def _pairs_of_flows(answer: Answer) -> dict[str, Case]:
     sign = _sign(answer)
     camera = answer.inputs.picture(dtype=torch.float64)
     shift = _everywhere(1.6 * sign, -2.4, camera)
+    cameras = torch.cat([shift, -shift])  # together they leave the frame at all four borders
     scenes = [
         _occlusion(answer, (-3 * sign, 2), (0, 1.25)),
         _occlusion(answer, (2.25, 3 * sign), (-1.25, 0)),
@@ -536,7 +593,7 @@ def _pairs_of_flows(answer: Answer) -> dict[str, Case]:
     both = tuple(torch.cat(flows).double() for flows in zip(*scenes, strict=True))
     return {
         "an object in front of a scene at rest": _occlusion(answer, (3 * sign, -2), (0, 0)),
-        "a camera that moves": (shift, -shift),
+        "two cameras that move": (cameras, -cameras),
         "a batch of two objects in front of moving scenes": both,
         "slow flows that miss by 0.4 to 0.8 pixels": _missing(answer, sign, (0.4, 0.65, 0.8)),
         "fast flows that miss by 0.8 to 2.3 pixels": _missing(

@@ -190,6 +190,30 @@ def from_the_centres_of_pixels(image, flow):
     return sample(image, columns + 0.5, rows + 0.5)
 
 
+@wrong("warp", expects="conventions-mixed")
+def two_conventions_mixed(image, flow):
+    columns, rows = places(flow)
+    height, width = image.shape[-2:]
+    grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
+
+
+@wrong("warp", expects="from-0-to-1")
+def shares_of_the_sides(image, flow):
+    columns, rows = places(flow)
+    height, width = image.shape[-2:]
+    grid = torch.stack([columns / (width - 1), rows / (height - 1)], dim=-1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
+
+
+@wrong("warp", expects="coordinates-exchanged")
+def row_before_column(image, flow):
+    columns, rows = places(flow)
+    height, width = image.shape[-2:]
+    grid = torch.stack([2 * rows / (height - 1) - 1, 2 * columns / (width - 1) - 1], dim=-1)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=True)
+
+
 @wrong("warp", expects="sides-exchanged")
 def height_first(image, flow):
     columns, rows = places(flow)
@@ -505,6 +529,54 @@ def a_mask_for_each_component(flow, flow_back):
 @wrong("visible", expects="outside-kept")
 def formula_only(flow, flow_back):
     return consistent(flow, by_grid_sample(flow_back, flow)).to(flow.dtype)
+
+
+def kept_within(flow, flow_back, fits):
+    kept = consistent(flow, by_grid_sample(flow_back, flow))
+    return (kept & fits[:, None]).to(flow.dtype)
+
+
+@wrong("visible", expects="border-forgotten")
+def nothing_about_the_last_row(flow, flow_back):
+    columns, rows = places(flow)
+    fits = (columns >= 0) & (columns <= flow.shape[-1] - 1) & (rows >= 0)
+    return kept_within(flow, flow_back, fits)
+
+
+@wrong("visible", expects="border-forgotten")
+def nothing_about_the_first_column(flow, flow_back):
+    height, width = flow.shape[-2:]
+    columns, rows = places(flow)
+    fits = (columns <= width - 1) & (rows >= 0) & (rows <= height - 1)
+    return kept_within(flow, flow_back, fits)
+
+
+@wrong("visible", expects="border-forgotten")
+def only_not_negative(flow, flow_back):
+    columns, rows = places(flow)
+    return kept_within(flow, flow_back, (columns >= 0) & (rows >= 0))
+
+
+@wrong("visible", expects="border-forgotten")
+def only_columns_inside(flow, flow_back):
+    columns, _ = places(flow)
+    return kept_within(flow, flow_back, (columns >= 0) & (columns <= flow.shape[-1] - 1))
+
+
+@wrong("visible", expects="border-too-far")
+def below_the_number_of_pixels(flow, flow_back):
+    height, width = flow.shape[-2:]
+    columns, rows = places(flow)
+    fits = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    return kept_within(flow, flow_back, fits)
+
+
+@wrong("visible", expects="border-too-far")
+def up_to_the_number_of_pixels(flow, flow_back):
+    height, width = flow.shape[-2:]
+    columns, rows = places(flow)
+    fits = (columns >= 0) & (columns <= width) & (rows >= 0) & (rows <= height)
+    return kept_within(flow, flow_back, fits)
 
 
 @wrong("visible", expects="border-excluded")
