@@ -133,7 +133,7 @@ class Residual(nn.Module):
 
 
 class ConditionalNetwork(nn.Module):
-    """A fast network for several styles: only the scale γ and shift β of each filter differ.
+    """A fast network for several styles: only the scale γ and shift b of each filter differ.
 
     This is conditional instance normalisation. The convolutions are those of one `FastNetwork`,
     `painter`, whose normalisation layers have no parameters of their own. For each style, `norms`

@@ -145,6 +145,23 @@ def test_training_lowers_the_loss(small, photos, tmp_path):
     assert loss() < 0.8 * before
 
 
+def test_a_step_whose_gradient_is_not_finite_changes_nothing(small, photos, tmp_path, monkeypatch):
+    run = train_fast.Run(arguments(photos, tmp_path, 2))
+    before = {key: value.clone() for key, value in run.student.state_dict().items()}
+    sound = train_fast.training_loss
+
+    def broken(*given, **options) -> torch.Tensor:
+        return sound(*given, **options) * torch.inf
+
+    monkeypatch.setattr(train_fast, "training_loss", broken)
+    run.learn()
+    assert same(before, run.student.state_dict())
+    monkeypatch.setattr(train_fast, "training_loss", sound)
+    run.learn()
+    assert not same(before, run.student.state_dict())
+    assert (run.step, run.recipe()["steps_skipped"]) == (2, 1)
+
+
 # --- several styles ------------------------------------------------------------------------------
 
 TWO = ("--style", "woodcut_wave", "--name", "two")
@@ -205,4 +222,6 @@ def test_training_may_begin_with_the_network_of_one_style(small, photos, tmp_pat
     for style in STYLES:
         assert torch.equal(run.student(photo, style), load_fast("one", weights=start)(photo))
     assert all(parameter.requires_grad for parameter in run.student.parameters())
-    assert run.recipe()["started_from"]["file"] == start.name
+    recipe = run.recipe()
+    assert recipe["started_from"]["file"] == start.name
+    assert run.strength() == recipe["strength_at_first"] == recipe["strength"]

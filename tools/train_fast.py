@@ -49,7 +49,8 @@ SIZES = (144, 192, 256, 336)  # longer sides at which each photograph is seen
 STYLE_SIZE = 256  # longer side: brush strokes have the size they have in the chapters
 HELD_OUT = ("chelsea", "motorcycle")  # what chapter 11 repaints
 # A network that learns the style first paints the same pattern over every photograph, and unlearns
-# it slowly. The weight of the style therefore begins at 1 % and reaches its full value half-way.
+# it slowly. The weight of the style therefore begins at 1 % and reaches its full value half-way. A
+# run that begins with a trained network has the full weight throughout.
 FIRST_STRENGTH, STRENGTH_RISE = 0.01, 0.5
 BETAS = (0.9, 0.98)  # Adam forgets large early gradients sooner than by default
 WINDOW = 100  # steps over which the log averages
@@ -124,7 +125,7 @@ class Run:
     def __init__(self, arguments: argparse.Namespace):
         torch.manual_seed(arguments.seed)
         torch.set_flush_denormal(True)
-        self.arguments, self.step = arguments, 0
+        self.arguments, self.step, self.skipped = arguments, 0, 0
         self.rng = np.random.default_rng(arguments.seed)
         photos = find_photos(arguments.pictures, arguments.exclude)
         self.names = list(photos)
@@ -145,6 +146,13 @@ class Run:
         painted: Tensor = self.student(photos, style) if several else self.student(photos)
         return painted
 
+    def strength(self) -> float:
+        """The weight of the style at this step."""
+        full = self.arguments.strength
+        if self.arguments.start is not None:
+            return full
+        return style_strength(full, self.step, self.arguments.steps)
+
     def learn(self) -> float:
         """One step; returns the loss."""
         arguments = self.arguments
@@ -159,12 +167,17 @@ class Run:
             photos,
             self.judge,
             self.goals[style],
-            strength=style_strength(arguments.strength, self.step, arguments.steps),
+            strength=self.strength(),
             smoothness=arguments.smoothness,
         )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizer.step()
+        # Of a crop without any contrast, normalisation makes enormous gradients. One that is not
+        # finite would spoil all weights for good.
+        if all(p.grad is None or p.grad.isfinite().all() for p in self.student.parameters()):
+            self.optimizer.step()
+        else:
+            self.skipped += 1
         self.step += 1
         return loss.item()
 
@@ -175,6 +188,7 @@ class Run:
                 "optimizer": self.optimizer.state_dict(),
                 "rng": json.dumps(self.rng.bit_generator.state),
                 "step": self.step,
+                "skipped": self.skipped,
             },
             self.arguments.out / "checkpoint.pt",
         )
@@ -185,7 +199,7 @@ class Run:
         self.student.load_state_dict(state["student"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.bit_generator.state = json.loads(state["rng"])
-        self.step = state["step"]
+        self.step, self.skipped = state["step"], state.get("skipped", 0)
 
     @torch.no_grad()
     def preview(self) -> None:
@@ -224,8 +238,9 @@ class Run:
             "crops": self.step * BATCH,
             "crop_size": CROP,
             "steps": self.step,
+            "steps_skipped": self.skipped,
             "strength": arguments.strength,
-            "strength_at_first": arguments.strength * FIRST_STRENGTH,
+            "strength_at_first": arguments.strength * (FIRST_STRENGTH if start is None else 1),
             "smoothness": arguments.smoothness,
             "optimizer": f"Adam, rate {arguments.lr} with cosine decay, seed {arguments.seed}",
             "precision": "bfloat16 in the network" if arguments.bfloat16 else "single",
@@ -249,7 +264,7 @@ def train(arguments: argparse.Namespace) -> None:
             log(
                 arguments.out / "log.jsonl",
                 step=run.step,
-                loss=float(np.mean(recent)),
+                loss=float(np.nanmean(recent)),
                 seconds_per_step=pace,
                 minutes_left=left,
             )
