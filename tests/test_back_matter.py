@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 import warnings
@@ -38,9 +39,12 @@ QUOTES = re.findall(r"```text\n(.*?)\n```", PAGE.read_text(encoding="utf-8"), fl
 SMALL = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def broken(tmp_path, name: str) -> str:
+HEIC = b"\0\0\0\x18ftypheic"  # how such a file begins
+
+
+def broken(tmp_path, name: str, contents: bytes = b"not what the ending says") -> str:
     path = tmp_path / name
-    path.write_bytes(b"not what the ending says")
+    path.write_bytes(contents)
     return str(path)
 
 
@@ -98,7 +102,11 @@ CASES: list[Callable] = [
         "vgg16", weights=saved(tmp_path, conv1_1__weight=torch.zeros(1))
     ),
     lambda **_: load_image("missing.jpg"),
+    lambda **_: load_image("https://example.org/photo.jpg"),
+    lambda tmp_path, **_: load_image(tmp_path),
+    lambda **_: load_image(os.devnull),
     lambda tmp_path, **_: load_image(broken(tmp_path, "photo.jpg")),
+    lambda tmp_path, **_: load_image(broken(tmp_path, "phone.jpg", HEIC)),
     lacking_memory,
     lambda **_: load_image(np.full((4, 4, 3), 200.0)),
     lambda **_: diverging("lbfgs"),
