@@ -29,6 +29,7 @@ TARGETS = {
     "test": "install what is needed, check style, run all tests and all notebooks",
     "lint": "check style, types, and that generated files are up to date",
     "notebooks": "write the notebooks from their sources",
+    "bench": "measure seconds, memory and time to quality beside the usual loop",
     "bundle": "pack book, notebooks and package for a room without a network, into dist/",
     "clean": "delete what these commands made, but keep the environment in .venv",
     # What the others need; by itself seldom of use.
@@ -46,6 +47,7 @@ SETTINGS = {
     "TEST_FLAGS": "--numprocesses auto",
     "PORT": "8000",
     "BUNDLE_FLAGS": "",
+    "BENCH_FLAGS": "",
 }
 """Settings and their defaults. Without `PYTHON`, it is the interpreter that runs this file."""
 
@@ -170,6 +172,11 @@ class Course:
         """What the pages load."""
         self.make("ready-book")
         self.run(self.python, "tools/assets.py")
+
+    def bench(self) -> None:
+        """The numbers of the page on performance."""
+        self.make("ready-book")
+        self.run(self.python, "benchmarks/suite.py", *words(self.settings["BENCH_FLAGS"]))
 
     def bundle(self) -> None:
         """The course for a room without a network."""
