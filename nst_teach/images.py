@@ -169,6 +169,8 @@ def save_image(image: Tensor, path: str | os.PathLike[str]) -> Path:
     """
     picture, path = to_pil(image), Path(path)
     try:
+        if not path.suffix:  # older Pillows write whatever was last written without one
+            raise ValueError("no file extension")
         path.parent.mkdir(parents=True, exist_ok=True)
         options = {"quality": JPEG_QUALITY} if path.suffix.lower() in (".jpg", ".jpeg") else {}
         picture.save(path, None, **options)

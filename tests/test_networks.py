@@ -475,7 +475,10 @@ def test_weights_that_cannot_be_saved_are_explained(tiny, tmp_path, name, messag
 
 @pytest.mark.parametrize("kind", [torch.int64, torch.uint8, torch.bool, torch.complex64])
 def test_weights_that_are_no_fractions_are_refused(tiny_files, tmp_path, kind):
-    path = tiny_files(conv1_2__bias=torch.ones(5).to(kind))
+    try:
+        path = tiny_files(conv1_2__bias=torch.ones(5).to(kind))
+    except KeyError:
+        pytest.skip("this safetensors writes no complex numbers")
     with pytest.raises(NetworkError, match=f"'conv1_2.bias' is of type {kind}, expected torch.flo"):
         load_network("tiny", weights=path)
 

@@ -13,8 +13,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import lowest
 import notebooks
 import pytest
+import release
 import yaml
 from conftest import ROOT
 from packaging.requirements import Requirement
@@ -91,6 +93,103 @@ def test_environment_asks_for_the_same_python():
 
 def test_environment_installs_the_package_itself():
     assert {"pip": ["--editable ."]} in ENVIRONMENT["dependencies"]
+
+
+# The lowest versions
+
+
+def test_the_list_of_lowest_versions_is_what_pyproject_says():
+    assert lowest.TARGET.read_text(encoding="utf-8") == lowest.current(), "run tools/lowest.py"
+
+
+def test_a_bound_is_found_among_others():
+    assert lowest.lowest(Requirement("sphinx-design>=0.6,<1")) == "0.6"
+    assert lowest.lowest(Requirement("dask[distributed]>=2024.1,!=2024.3")) == "2024.1"
+
+
+@pytest.mark.parametrize("text", ["numpy", "numpy<3", "numpy>=1,>=2", "numpy==2.0", "numpy~=2.0"])
+def test_a_package_without_one_lower_bound_is_named(text):
+    with pytest.raises(ValueError, match=r"numpy.*needs exactly one lower bound"):
+        lowest.lowest(Requirement(text))
+
+
+def test_extras_are_constrained_too_and_the_project_itself_is_not():
+    extras = {"book": ["own[film]", "a>=1"], "film": ["b[x]>=2,<3"], "test": []}
+    project = {"name": "own", "dependencies": ["c>=0.5"], "optional-dependencies": extras}
+    assert lowest.constraints(project).splitlines()[1:] == ["a==1", "b==2", "c==0.5"]
+
+
+# Releases
+
+
+CHANGELOG = "## [Unreleased]\n\n## [0.2.0] - 2027-01-31\n\n## [0.1.0] - 2026-12-01\n"
+
+
+def test_a_release_whose_tag_version_and_changelog_agree():
+    assert release.fault("v0.2.0", "0.2.0", CHANGELOG) == ""
+
+
+@pytest.mark.parametrize(
+    ("tag", "version", "finding"),
+    [
+        ("v0.2.1", "0.2.0", "the tag is 'v0.2.1'"),
+        ("0.2.0", "0.2.0", "the tag is '0.2.0'"),
+        ("v0.3.0", "0.3.0", "CHANGELOG.md does not begin with"),
+        ("v0.1.0", "0.1.0", "CHANGELOG.md does not begin with"),
+    ],
+)
+def test_any_other_release_is_refused(tag, version, finding):
+    assert finding in release.fault(tag, version, CHANGELOG)
+
+
+def test_the_changelog_knows_no_version_newer_than_pyproject():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## [Unreleased]" in text
+    assert set(release.released(text)[:1]) <= {release.version()}
+
+
+# Workflows
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"^\s*(?:- )?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_actions_are_pinned_by_the_hash_of_a_release(path):
+    """A tag can be moved to other code; the release's name stands behind for readers."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    assert lines
+    assert [line for line in lines if not PINNED.match(line)] == []
+
+
+def test_one_action_has_one_hash():
+    text = "".join(path.read_text(encoding="utf-8") for path in WORKFLOWS)
+    pins = set(re.findall(r"uses: (\S+)@(\w+) # (\S+)", text))
+    assert len({name for name, _, _ in pins}) == len(pins)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_may_only_read_and_no_deployment_is_cancelled(path):
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    cancel = workflow["concurrency"]["cancel-in-progress"]
+    assert cancel is False or "refs/heads/main" in cancel
+    for name, job in workflow["jobs"].items():
+        writes = {scope for scope, may in job.get("permissions", {}).items() if may == "write"}
+        assert writes <= {"pages", "id-token", "attestations"}, name
+        assert job["timeout-minutes"] <= 90
+        for step in job["steps"]:
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_every_system_and_every_python_is_tested():
+    workflow = yaml.safe_load(WORKFLOWS[0].read_text(encoding="utf-8"))
+    matrix = workflow["jobs"]["test"]["strategy"]["matrix"]["include"]
+    assert {job["system"].partition("-")[0] for job in matrix} == {"ubuntu", "macos", "windows"}
+    assert min(job["python"] for job in matrix) in PROJECT["requires-python"]
+    assert {job["python"] for job in matrix} == {f"3.{minor}" for minor in range(11, 15)}
 
 
 # One address, one version
