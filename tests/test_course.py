@@ -293,7 +293,7 @@ def test_old_widgets_share_all_else_with_the_environment_around_them(project, sh
     inner = project / ".venv/widgets7"
     inner.mkdir()
     monkeypatch.setattr(
-        course.Course, "answer", lambda self, python: str(inner) if "7" in python else "around"
+        course.Course, "answer", lambda self, python: str(inner) if "widgets7" in python else "around"
     )
     new(project, PIP_FLAGS="--quiet").make("ready-widgets7")
     make, pip = shell.commands
