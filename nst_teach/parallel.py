@@ -51,7 +51,8 @@ def outcomes(
 
     Args:
         function: takes a row and a column, and is pickled for other processes. A worker process
-            gives torch its share of the cores: one thread if there are as many workers as cores.
+            gives torch its share of the cores: one thread if there are as many workers as cores,
+            and on a cluster.
         cells: the rows and columns. Without a setting of joblib, they are distributed over the
             cores of this machine.
         done: for the progress bar, the number of cells that were finished earlier.
@@ -104,11 +105,12 @@ def _process() -> tuple[str, int]:
 
 def _prepare(caller: int, threads: int) -> None:
     """Make a worker leave cores, progress bar and Ctrl-C to others, and end with its caller."""
-    torch.set_num_threads(threads)
+    ours = os.getppid() == caller  # on a cluster, it is not
+    torch.set_num_threads(threads if ours else 1)
     os.environ[PROGRESS_VARIABLE] = "0"
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if os.getppid() == caller:  # not so on a cluster
+    if ours:
         _end_with(caller)
 
 

@@ -298,18 +298,25 @@ def test_ctrl_c_keeps_what_is_finished_and_nothing_else(one_process, tmp_path):
 
 PROGRAM = """
 import os, sys, time
+from dataclasses import dataclass
 from pathlib import Path
 from joblib import parallel_config
 from nst_teach import sweep
 
+@dataclass
+class Product:
+    value: int
+
 def cell(row, column):
     time.sleep(0.3)
     Path("log", f"{row} {column} {os.getpid()}").touch()
-    return row * column
+    return Product(row * column)
 
 if __name__ == "__main__":
     with parallel_config(n_jobs=2):
-        print(sweep(cell, (1, 2, 3), (1, 10, 100), folder="cells"))
+        table = sweep(cell, (1, 2, 3), (1, 10, 100), folder="cells")
+    assert all(isinstance(product, Product) for row in table for product in row)
+    print([[product.value for product in row] for row in table])
 """
 
 
