@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import types
 from pathlib import Path
+from types import SimpleNamespace
 
 import notebooks
 import numbers_by_page
@@ -152,13 +154,30 @@ def test_changed_source_is_noticed_although_its_notebook_is_not(small):
 TELL = "from ipykernel.connect import get_connection_info\nprint(get_connection_info())"
 
 
-def test_kernel_of_a_page_uses_no_network_and_warns_of_nothing(capfd):
+def connection(capfd) -> dict:
+    """How a kernel of a page is connected; it must not warn of anything."""
     notebook = new_notebook(cells=[new_code_cell(TELL)])
     result = page_runs.run_here(notebook, cwd=None, timeout=120, allow_errors=False)
     assert result.err is None
-    (output,) = notebook.cells[0].outputs
-    assert '"transport": "ipc"' in output["text"]
     assert not capfd.readouterr().err
+    (output,) = notebook.cells[0].outputs
+    return json.loads(output["text"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="ZeroMQ has no sockets in folders on Windows")
+def test_kernel_of_a_page_uses_no_network_and_warns_of_nothing(capfd):
+    assert connection(capfd)["transport"] == "ipc"
+
+
+def test_kernel_of_a_page_is_encrypted_where_it_needs_the_network(capfd, monkeypatch):
+    """As on Windows."""
+    monkeypatch.setattr(page_runs, "os", SimpleNamespace(name="nt"))
+    encrypted = page_runs.place(Path())
+    monkeypatch.undo()
+    monkeypatch.setattr(page_runs, "place", lambda folder: encrypted)
+    found = connection(capfd)
+    assert found["transport"] == "tcp"
+    assert found["curve_publickey"]
 
 
 def test_numbers_of_chapters_are_left_as_they_are():

@@ -7,6 +7,7 @@ cores and memory for, and myst-nb gets the result of a run that may have finishe
 
 A kernel listens on TCP ports, without encryption, where any user of the machine can listen in, and
 it warns of this once for each page. Here it needs no network: sockets in a folder of our own do.
+(Windows lacks those; there the ports are encrypted.)
 """
 
 from __future__ import annotations
@@ -46,10 +47,17 @@ Run = Callable[..., ExecutionResult]
 
 
 def run_here(notebook: NotebookNode, **settings: object) -> ExecutionResult:
-    """Run a notebook as myst-nb would, but on sockets in a folder that only this user can open."""
+    """Run a notebook as myst-nb would, but where nobody else can listen in."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
-        place = {"transport": "ipc", "ip": str(Path(folder) / "kernel")}
-        return single_nb_execution(notebook, config=Config(KernelManager=place), **settings)
+        config = Config(KernelManager=place(Path(folder)))
+        return single_nb_execution(notebook, config=config, **settings)
+
+
+def place(folder: Path) -> dict[str, str]:
+    """Where a kernel listens: on sockets in the folder or, on Windows, on encrypted TCP ports."""
+    if os.name == "nt":  # there, ZeroMQ has no such sockets
+        return {"transport_encryption": "auto"}
+    return {"transport": "ipc", "ip": str(folder / "kernel")}
 
 
 def key_of(notebook: NotebookNode) -> str:
