@@ -263,7 +263,7 @@ def test_a_result_without_pictures_that_went_in_shows_what_came_out(history):
     assert titles(plots.result(Result(picture(), history)))[0] == "result"
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "ignore::DeprecationWarning")
 def test_a_result_of_an_objective_without_layers_has_a_total_to_show():
     history = [Record(0, 1, 0.1, 5.0, {}, {}, 0.0), Record(1, 2, 0.2, 3.0, {}, {}, 0.0)]
     figure = plots.result(Result(picture(), history))
