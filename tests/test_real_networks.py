@@ -16,7 +16,7 @@ from conftest import ROOT
 from PIL import Image
 from torchvision import models
 
-from nst_teach import StyleObjective, load_image, load_network
+from nst_teach import StyleObjective, load_image, load_network, to_pil
 from nst_teach.networks import SQUEEZENET_STYLE_WEIGHTS, FeatureNetwork, build_squeezenet, build_vgg
 
 CHAPTER = ROOT / "book/src/13_real_networks.md"
@@ -59,12 +59,37 @@ def test_price_rises_as_an_image_dissolves_into_noise(photo):
     assert prices[0] < 0.5 * prices[-1]
 
 
-def test_colour_left_is_1_for_the_photograph_and_0_for_the_colour_of_the_style(photo):
+def test_colours_left_is_1_for_the_photograph_and_0_for_the_colours_of_the_style(photo):
     style = load_image("night_swirls", size=96)
-    flat = style.mean((2, 3), keepdim=True).expand_as(photo)
-    assert real.colour_left(photo, photo, style) == pytest.approx(1)
-    assert real.colour_left(flat, photo, style) == pytest.approx(0, abs=1e-5)
-    assert real.colour_left((photo + flat) / 2, photo, style) == pytest.approx(0.5)
+    shuffled = style.flatten(2)[..., torch.randperm(style[0, 0].numel())].view_as(style)
+    assert real.colours_left(photo, photo, style) == pytest.approx(1)
+    assert real.colours_left(shuffled, photo, style) == pytest.approx(0, abs=1e-5)
+
+
+def test_colours_left_is_a_share_where_the_images_are_flat():
+    image, photo, style = (torch.full((1, 3, 8, 8), grey) for grey in (0.5, 0.2, 0.6))
+    assert real.colours_left(image, photo, style) == pytest.approx(0.25)
+
+
+def test_colours_left_sees_more_than_the_mean():
+    flat, photo = torch.full((1, 3, 8, 8), 0.5), torch.full((1, 3, 8, 8), 0.1)
+    style = torch.tensor([0.0, 1.0]).repeat(32).view(1, 1, 8, 8).expand(1, 3, 8, 8)
+    assert flat.mean() == style.mean()
+    expected = 0.5 / ((0.1**2 + 0.9**2) / 2) ** 0.5
+    assert real.colours_left(flat, photo, style) == pytest.approx(expected, rel=1e-2)
+
+
+def test_images_apart_are_compared_within_their_pair_only(tmp_path):
+    runs = real.Runs(tmp_path, 1)
+    fine = (torch.arange(192) % 2).float().expand(1, 3, 128, 192)  # columns of 0 and 1
+    for name, image in {"a": fine, "b": 1 - fine, "c": 0 * fine}.items():
+        to_pil(image).save(tmp_path / f"{name}.png")
+    rows = [
+        {"content": content, "network": name, "picture": name}
+        for content, name in (("one", "a"), ("one", "b"), ("other", "c"))
+    ]
+    (found,) = real.apart(runs, rows)
+    assert found == {"content": "one", "networks": ["a", "b"], "fine": 1.0, "coarse": 0.0}
 
 
 # The search

@@ -24,6 +24,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,7 @@ SHARE = 0.8  # of the highest price of the network whose highest price is lowest
 
 LOOK, WINDOW = 96, 9  # pixels: the price sees an image this wide, in windows of this width
 EPSILON = 1e-6  # variance below which a window counts as flat
+QUANTILES = 1001  # of the values of a channel, for the distance between colours
 
 LADDER_PHOTO, LADDER_CROP = "astronaut", (0, 76, 192)  # top, left and side, at SIZE
 TEXTURE, TEXTURE_SIZE = "stained_glass", 192
@@ -69,7 +71,7 @@ NOISE = 1  # seed
 
 QUALITY = 80
 PAGE = 680  # pixels: the width of a sheet, which is that of a figure in the book
-GAP, LABEL = 6, 26  # pixels between pictures, and for a line of text
+GAP, LABEL, LINE = 6, 26, 18  # pixels between pictures, for a line of text, and for another one
 
 THREE_LAYERS = ("relu1_1", "relu2_1", "relu3_1")
 
@@ -405,13 +407,44 @@ def opinions(runs: Runs, entries: dict[str, Entry], row: dict) -> dict[str, floa
     return found
 
 
-def colour_left(image: Tensor, photo: Tensor, style: Tensor) -> float:
-    """How far the mean colour is from the style, relative to the photograph (see chapter 8)."""
+def colours_left(image: Tensor, photo: Tensor, style: Tensor) -> float:
+    """How far the colours are from those of the style, relative to the photograph's.
 
-    def distance(picture: Tensor) -> float:
-        return (picture.mean((2, 3)) - style.mean((2, 3))).norm().item()
+    The distance is the root mean square difference of the sorted values of each channel (that of
+    Wasserstein for p = 2). The mean colour is not enough: two photographs start near their style's.
+    """
+    shares = torch.linspace(0, 1, QUANTILES)
 
-    return distance(image) / distance(photo)
+    def sorted_values(picture: Tensor) -> Tensor:
+        return torch.quantile(picture[0].flatten(1), shares, dim=1)
+
+    goal = sorted_values(style)
+    return rms(sorted_values(image), goal) / rms(sorted_values(photo), goal)
+
+
+def apart(runs: Runs, rows: Sequence[dict]) -> list[dict]:
+    """How different the images of two networks are, for every two that painted the same pair.
+
+    `fine` is the root mean square of all differences, `coarse` that of both images averaged down to
+    a width of `LOOK` pixels, where colours and large forms remain, but no strokes.
+    """
+
+    def small(image: Tensor) -> Tensor:
+        return adaptive_avg_pool2d(image, (round(LOOK * image.shape[2] / image.shape[3]), LOOK))
+
+    found = []
+    for one, other in combinations(rows, 2):
+        if one["content"] == other["content"]:
+            images = [load_image(runs.picture(row["picture"])) for row in (one, other)]
+            found.append(
+                {
+                    "content": one["content"],
+                    "networks": [one["network"], other["network"]],
+                    "fine": rounded(rms(*images)),
+                    "coarse": rounded(rms(*map(small, images))),
+                }
+            )
+    return found
 
 
 def rungs(entries: dict[str, Entry]) -> Iterator[tuple[str, str]]:
@@ -468,26 +501,33 @@ Cell = tuple[str, Image.Image]
 
 def sheet(rows: Sequence[Sequence[Cell]]) -> Image.Image:
     """Pictures of one size in rows on white, each under its title, over the width of the page."""
+    titles = [title for row in rows for title, _ in row]
+    label = LABEL + LINE * max(title.count("\n") for title in titles)
     columns = max(len(row) for row in rows)
     own_width, own_height = rows[0][0][1].size
     width = (PAGE + GAP) // columns - GAP
     height = round(own_height * width / own_width)
-    page = Image.new("RGB", (PAGE, len(rows) * (height + LABEL + GAP) - GAP), "white")
+    page = Image.new("RGB", (PAGE, len(rows) * (height + label + GAP) - GAP), "white")
     draw = ImageDraw.Draw(page)
+    font = fitting(draw, titles, width)
     for r, row in enumerate(rows):
         for c, (title, picture) in enumerate(row):
-            left, top = c * (width + GAP), r * (height + LABEL + GAP)
-            middle = (left + width // 2, top + LABEL // 2)
-            draw.text(middle, title, "black", fitting(draw, title, width), anchor="mm")
+            left, top = c * (width + GAP), r * (height + label + GAP)
+            middle = (left + width // 2, top + label // 2)
+            draw.text(middle, title, "black", font, anchor="mm", align="center")
             shown = picture.resize((width, height), Image.Resampling.LANCZOS)
-            page.paste(shown, (left, top + LABEL))
+            page.paste(shown, (left, top + label))
     return page
 
 
-def fitting(draw: ImageDraw.ImageDraw, title: str, width: int) -> ImageFont.FreeTypeFont:
-    """The largest font in which a title is no wider than its picture."""
+def fitting(draw: ImageDraw.ImageDraw, titles: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
+    """The largest font in which no title is wider than its picture."""
+    lines = [line for title in titles for line in title.split("\n")]
     fonts = [ImageFont.load_default(size) for size in (17, 15, 13, 12, 11)]
-    return next((font for font in fonts if draw.textlength(title, font) <= width), fonts[-1])
+    return next(
+        (font for font in fonts if all(draw.textlength(line, font) <= width for line in lines)),
+        fonts[-1],
+    )
 
 
 def in_rows(cells: Sequence[Cell], columns: int) -> list[Sequence[Cell]]:
@@ -527,7 +567,7 @@ def ladder_sheet(runs: Runs, entries: dict[str, Entry]) -> Image.Image:
     return sheet(
         [
             [
-                (f"{name_of(entry)}: {layer}", runs.picture(f"rebuild-{key}-{layer}"))
+                (f"{name_of(entry)}\n{layer}", runs.picture(f"rebuild-{key}-{layer}"))
                 for layer in entry.ladder
             ]
             for key, entry in entries.items()
@@ -577,7 +617,7 @@ def make(runs: Runs, entries: dict[str, Entry], out: Path, record: Path) -> None
     for row in rows:
         row["drift"] = opinions(runs, entries, row)
         image, photo = load_image(runs.picture(row["picture"])), photograph(row["content"], SIZE)
-        row["colour_left"] = colour_left(image, photo, load_image(row["style"], size=SIZE))
+        row["colours_left"] = colours_left(image, photo, load_image(row["style"], size=SIZE))
     sheets = {
         f"pair_{content}": pair_sheet(
             runs, entries, [row for row in rows if row["content"] == content]
@@ -602,6 +642,7 @@ def make(runs: Runs, entries: dict[str, Entry], out: Path, record: Path) -> None
             {k: rounded(v) if isinstance(v, float) else v for k, v in row.items() if k != "picture"}
             for row in rows
         ],
+        "apart": apart(runs, rows),
         "default_prices": {
             pair[0]: rounded(defaults[f"{DEFAULT}-{pair[0]}"]["price"]) for pair in PAIRS
         },
