@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nst_teach.images import preprocess
 from nst_teach.networks import MEMORY_FORMAT, FeatureNetwork, NetworkError
 
 OUT_OF_PLACE: dict[object, Callable[[Any, Any], Any]] = {
@@ -97,7 +96,7 @@ class _Adapted(FeatureNetwork):
         """As in `FeatureNetwork`; an image that the module rejects raises a `NetworkError`."""
         asked = self._check(layers)
         wanted = tuple(layer for layer in self.layers if layer in asked)
-        x = preprocess(image, self.convention).contiguous(memory_format=MEMORY_FORMAT)
+        x = self._input(image)
         try:
             values = self._extractor(wanted)(x)
         except (RuntimeError, AssertionError, ValueError) as error:
@@ -126,7 +125,7 @@ class _Adapted(FeatureNetwork):
         if isinstance(value, Tensor) and value.ndim == 3:
             value = _on_a_grid(value, height, width)
         if isinstance(value, Tensor) and value.ndim == 4 and _fits(value, height, width):
-            return value
+            return value.to(image.dtype)
         given = f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else str(type(value))
         raise NetworkError(
             f"{layer} of {self.name} gives no feature map of a {height}×{width} picture, but "

@@ -27,6 +27,8 @@ class Weights(TypedDict):
     alpha: float
     beta: float | None
     total_variation: float | None
+    precision: str
+    memory: str
 
 
 def transfer(
@@ -49,6 +51,8 @@ def transfer(
     callback: Callback | None = None,
     progress: bool = True,
     device: torch.device | str | None = None,
+    precision: str = "float32",
+    memory: str = "normal",
 ) -> Result:
     """Repaint a photograph in the style of another picture.
 
@@ -78,6 +82,11 @@ def transfer(
             variable `NST_TEACH_PROGRESS=0` turns all of them off).
         device: `None` means the device of the network. For any other device, a copy of the network
             is used.
+        precision: `"float32"`, `"bfloat16"` or `"auto"`, the faster of the two on this device, see
+            `StyleObjective`. With bfloat16 the losses in `history` are accurate to about 0.2 %; the
+            `loss` of the result is computed in float32.
+        memory: `"normal"`, or `"low"` for large images: several times less memory, in about twice
+            the time, see `StyleObjective`.
 
     Returns:
         A `Result`: the image after the last step, and its `loss`. Ctrl-C, a callback that returns
@@ -94,7 +103,7 @@ def transfer(
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
-    if steps:
+    if steps and memory != "low":
         used = [*_names(content_layers, network.content_layers)]
         used += _names(style_layers, network.style_layers)
         check_memory(content, network, used)
@@ -105,6 +114,8 @@ def transfer(
             "alpha": alpha,
             "beta": beta,
             "total_variation": total_variation,
+            "precision": precision,
+            "memory": memory,
         }
         if isinstance(style, (list, tuple)):
             objective: StyleObjective = RegionalObjective(
@@ -138,6 +149,7 @@ def describe(objective: StyleObjective) -> dict[str, Any]:
         "alpha": objective.alpha,
         "beta": objective.beta,
         "total_variation": objective.total_variation,
+        "precision": objective.precision,
     }
 
 

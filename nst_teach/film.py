@@ -73,6 +73,8 @@ def paint_clip(
     seed: int = 0,
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    precision: str = "float32",
+    memory: str = "normal",
 ) -> Iterator[Tensor]:
     """Repaint a clip in the style of a picture; returns its frames as they are finished.
 
@@ -80,8 +82,8 @@ def paint_clip(
         clip: from `load_clip`, or any frames `(1, 3, H, W)`. At its size the film is painted.
         style: anything that `load_image` accepts.
         network, content_layers, style_layers, alpha, beta, total_variation, optimizer,
-            learning_rate, style_size, seed: as for `transfer`. Weights chosen by `None` are chosen
-            for the first frame, and kept.
+            learning_rate, style_size, seed, precision, memory: as for `transfer`. Weights chosen
+            by `None` are chosen for the first frame, and kept.
         temporal: weight of the temporal loss, the mean squared difference between a frame and the
             warped previous one where that can be compared (`nst_teach.video.steady`); `None` means
             α · `TEMPORAL_STRENGTH` · (number of content features). With 0, only the start connects
@@ -141,6 +143,8 @@ def paint_clip(
         "alpha": alpha,
         "beta": beta,
         "total_variation": total_variation,
+        "precision": precision,
+        "memory": memory,
     }
     style_size = max(first.shape[-2:]) if style_size is None else style_size
     device = next(network.parameters()).device

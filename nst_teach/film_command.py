@@ -112,6 +112,8 @@ def _painted(clip: Clip, arguments: argparse.Namespace, work: Path) -> Iterator[
         seed=arguments.seed,
         folder=work,
         progress=not arguments.quiet,
+        precision=arguments.precision,
+        memory=arguments.memory,
     )
 
 

@@ -6,6 +6,8 @@ features of the content image, G and A the Gram matrices of the generated image 
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -50,7 +52,7 @@ def gram_matrix(features: Tensor, normalize: bool = True) -> Tensor:
     Gatys et al. (2016), equation 3 (without the division); derived in chapter 4.
     """
     f = _flat("gram_matrix", features)
-    gram = f @ f.mT
+    gram = _own_product(f)
     return gram / f.shape[-1] if normalize else gram
 
 
@@ -77,7 +79,7 @@ def guided_gram_matrix(features: Tensor, mask: Tensor) -> Tensor:
     area = share.sum()
     if not area > 0:
         raise ShapeError("the mask is 0 everywhere: a region without a pixel has no Gram matrix.")
-    return (f * share) @ f.mT / area
+    return _own_product(f * share.sqrt()) / area
 
 
 def style_loss(gram: Tensor, target_gram: Tensor) -> Tensor:
@@ -123,6 +125,36 @@ def total_variation(image: Tensor) -> Tensor:
     vertical = image[..., 1:, :] - image[..., :-1, :]
     horizontal = image[..., :, 1:] - image[..., :, :-1]
     return vertical.square().mean() + horizontal.square().mean()
+
+
+class _OwnProduct(torch.autograd.Function):
+    """F Fᵀ, with its gradient as a single product.
+
+    For G = F Fᵀ and a gradient D with respect to G, the gradient with respect to F is (D + Dᵀ) F.
+    Autograd would compute D F and Dᵀ F, each as large as the features, and add them. Both products
+    here read and write Fᵀ `(B, M, N)`, one row for each position, because that is how features lie
+    in memory (`nst_teach.networks.MEMORY_FORMAT`): nothing is copied.
+    """
+
+    @staticmethod
+    def forward(rows: Tensor) -> Tensor:
+        return rows.mT @ rows
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        (gradient,) = gradients
+        product: Tensor = rows @ (gradient + gradient.mT)
+        return product
+
+
+def _own_product(f: Tensor) -> Tensor:
+    gram: Tensor = _OwnProduct.apply(f.mT)
+    return gram
 
 
 def _flat(function: str, features: Tensor) -> Tensor:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from nst_teach import losses
 from nst_teach.networks import FeatureNetwork
+from nst_teach.precision import choose_precision
+from nst_teach.tiles import Tiled, tiled_losses
 
 Layers = str | Iterable[str] | Mapping[str, float]
 """Layers by name, or `{name: weight}`."""
@@ -24,6 +26,8 @@ STYLE_STRENGTH = 30.0
 WEAK_SMOOTHING = 0.1
 """A weight of the total variation, per β, that lowers the grain at no cost in style or content, as
 VGG-19 judges twelve pairs at three sizes (tools/defaults.py; the model card)."""
+
+MEMORIES = ("normal", "low")
 
 UNIT_BALANCE = 1.85
 """The ratio of ½ mean P² of the content to Σ w·¼ mean A² of the style in a network whose filters
@@ -46,6 +50,15 @@ class Losses:
     style: dict[str, Tensor]
     total_variation: Tensor
 
+    def detach(self, total: Tensor | None = None) -> Losses:
+        """The same values without gradients; the total may be given."""
+        content, style = (
+            {layer: part.detach() for layer, part in parts.items()}
+            for parts in (self.content, self.style)
+        )
+        kept = self.total.detach() if total is None else total
+        return Losses(kept, content, style, self.total_variation.detach())
+
 
 Objective = Callable[[Tensor], Losses]
 """Any function from an image to `Losses`."""
@@ -67,9 +80,17 @@ class StyleObjective:
             whose filters are not normalised, the scale of its activations is compensated.
         total_variation: weight of the total variation. 0, as in the paper, leaves it out; `None`
             means `WEAK_SMOOTHING` · β, which lowers fine grain.
+        precision: of the network's arithmetic: `"float32"`, `"bfloat16"`, or `"auto"`, the faster
+            of the two on the device (`nst_teach.precision`). The targets are always computed in
+            float32.
+        memory: `"normal"`, or `"low"`: the image is evaluated tile by tile, with the same losses
+            and gradient, in little memory and about twice the time (`nst_teach.tiles`).
+
+    Attributes:
+        precision: `"float32"` or `"bfloat16"`.
 
     Raises:
-        NetworkError: an unknown layer.
+        NetworkError: an unknown layer; or tiles of a network that is not like a VGG.
         ValueError: a weight that is negative or not finite; a layer named twice; layers whose
             weights are all 0; or nothing to minimise, because every term has weight 0.
 
@@ -87,6 +108,8 @@ class StyleObjective:
         alpha: float = 1.0,
         beta: float | None = None,
         total_variation: float | None = 0.0,
+        precision: str = "float32",
+        memory: str = "normal",
     ):
         if content_layers is None:
             content_layers = network.content_layers
@@ -96,9 +119,11 @@ class StyleObjective:
         self.content_layers = layer_weights(content_layers, share=False)
         self.style_layers = layer_weights(style_layers, share=True)
         self.layers = (*self.content_layers, *self.style_layers)
-        with torch.no_grad():
-            self.content_targets = self._features(content, self.content_layers)
-            self.style_targets = losses.gram_of(self._features(style, self.style_layers))
+        self.precision = choose_precision(precision, content.device)
+        self.memory = _memory(memory)
+        self._rounded = network.rounded() if self.precision == "bfloat16" else None
+        self.content_targets = self._content_targets(content)
+        self.style_targets = self._grams(style)
         self.alpha = _weight("alpha", alpha)
         self.beta = _weight("beta", self.default_beta() if beta is None else beta)
         if total_variation is None:
@@ -126,12 +151,29 @@ class StyleObjective:
 
     def __call__(self, image: Tensor) -> Losses:
         """Evaluate an image `(1, 3, H, W)`; the total is differentiable with respect to it."""
-        features = self._features(image, self.layers)
+        return self._evaluate(self._rounded or self.network, image)
+
+    def in_float32(self, image: Tensor) -> Losses:
+        """The same in float32, whatever the precision of the objective."""
+        return self._evaluate(self.network, image)
+
+    def losses_of(
+        self, content: dict[str, Tensor], grams: dict[str, Tensor], image: Tensor
+    ) -> Losses:
+        """The losses, for the content loss and the Gram matrix of each layer."""
+        return self._sum(content, self._style_of(grams), image)
+
+    def _evaluate(self, network: FeatureNetwork, image: Tensor) -> Losses:
+        if self.memory == "low" and self.layers:
+            return tiled_losses(self, network, image)
+        features: dict[str, Tensor] = network(image, self.layers) if self.layers else {}
         content = {
             layer: losses.content_loss(features[layer], target)
             for layer, target in self.content_targets.items()
         }
-        style = self._style(features)
+        return self._sum(content, self._style(features), image)
+
+    def _sum(self, content: dict[str, Tensor], style: dict[str, Tensor], image: Tensor) -> Losses:
         variation = losses.total_variation(image)
         total = (
             self.alpha * _weighted_sum(content, self.content_layers, image)
@@ -152,7 +194,8 @@ class StyleObjective:
 
     def _digest(self, more: object, tensors: Iterable[Tensor]) -> str:
         weights = (self.alpha, self.beta, self.total_variation)
-        settings = (self.network.name, self.content_layers, self.style_layers, weights, more)
+        layers = (self.network.name, self.content_layers, self.style_layers)
+        settings = (*layers, weights, more, self.precision)
         sha = hashlib.sha256(repr(settings).encode())
         targets = (*self.content_targets.values(), *self.style_targets.values())
         for tensor in (*targets, *tensors):
@@ -162,9 +205,13 @@ class StyleObjective:
 
     def _style(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """The style loss E of each layer."""
+        return self._style_of(
+            {layer: losses.gram_matrix(features[layer]) for layer in self.style_layers}
+        )
+
+    def _style_of(self, grams: dict[str, Tensor]) -> dict[str, Tensor]:
         return {
-            layer: losses.style_loss(losses.gram_matrix(features[layer]), target)
-            for layer, target in self.style_targets.items()
+            layer: losses.style_loss(g, self.style_targets[layer]) for layer, g in grams.items()
         }
 
     def _style_weights(self) -> dict[str, float]:
@@ -181,9 +228,27 @@ class StyleObjective:
                 "a loss of 0. Give one of them a layer and a weight above 0."
             )
 
-    def _features(self, image: Tensor, layers: Iterable[str]) -> dict[str, Tensor]:
-        wanted = tuple(layers)
-        return self.network(image, wanted) if wanted else {}
+    @torch.no_grad()
+    def _content_targets(self, picture: Tensor) -> dict[str, Tensor]:
+        layers = tuple(self.content_layers)
+        if not layers:
+            return {}
+        tiled = self.memory == "low"
+        return (
+            Tiled(self.network, layers).features(picture)
+            if tiled
+            else self.network(picture, layers)
+        )
+
+    @torch.no_grad()
+    def _grams(self, picture: Tensor) -> dict[str, Tensor]:
+        """The Gram matrices of a style picture."""
+        layers = tuple(self.style_layers)
+        if not layers:
+            return {}
+        if self.memory == "low":
+            return Tiled(self.network, layers).grams(picture)
+        return losses.gram_of(self.network(picture, layers))
 
 
 def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
@@ -207,6 +272,12 @@ def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
 
 def _weighted_sum(parts: dict[str, Tensor], weights: dict[str, float], image: Tensor) -> Tensor:
     return sum((weights[layer] * part for layer, part in parts.items()), image.new_zeros(()))
+
+
+def _memory(memory: str) -> str:
+    if memory not in MEMORIES:
+        raise ValueError(f"memory={memory!r:.80} was given; expected one of {', '.join(MEMORIES)}.")
+    return memory
 
 
 def _weight(name: str, value: float) -> float:

@@ -9,6 +9,8 @@ from nst_teach import __version__, objective, optimizers
 from nst_teach.facade import DEFAULT_SIZE, transfer
 from nst_teach.images import CONVENTIONS
 from nst_teach.networks import NETWORK_VARIABLE, FeatureNetwork, load_network
+from nst_teach.objective import MEMORIES
+from nst_teach.precision import PRECISIONS
 from nst_teach.results import Result
 from nst_teach.starts import STARTS
 
@@ -64,6 +66,18 @@ def add_run(p: argparse.ArgumentParser) -> None:
     p.add_argument("--pooling", choices=("max", "average"), help="(as the network was trained)")
     p.add_argument("--seed", type=int, default=0, help="of the noise start (%(default)s)")
     p.add_argument("--device", help="cpu, cuda, mps (cpu)")
+    p.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of the network's arithmetic; auto is the faster one on this machine (%(default)s)",
+    )
+    p.add_argument(
+        "--memory",
+        choices=MEMORIES,
+        default="normal",
+        help="low: tile by tile, for large pictures; about twice the time (%(default)s)",
+    )
 
 
 def network_of(arguments: argparse.Namespace) -> FeatureNetwork:
@@ -97,6 +111,8 @@ def transfer_of(arguments: argparse.Namespace) -> Result:
         style_size=arguments.style_size,
         seed=arguments.seed,
         progress=not arguments.quiet,
+        precision=arguments.precision,
+        memory=arguments.memory,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from nst_teach import losses
@@ -46,7 +45,9 @@ class RegionalObjective(StyleObjective):
         network: computes the features.
         style_size: the size of the style pictures, a longer side or `(H, W)`; `None` means the
             longer side of the content.
-        content_layers, style_layers, alpha, beta, total_variation: as for `StyleObjective`.
+        content_layers, style_layers, alpha, beta, total_variation, precision: as for
+            `StyleObjective`.
+        memory: `"normal"`; tiles are for a single style.
 
     Attributes:
         styles: the given styles, by name.
@@ -72,7 +73,11 @@ class RegionalObjective(StyleObjective):
         alpha: float = 1.0,
         beta: float | None = None,
         total_variation: float | None = 0.0,
+        precision: str = "float32",
+        memory: str = "normal",
     ):
+        if memory == "low":
+            raise ValueError("memory='low' was given with several styles; expected a single one.")
         self.styles = _named(styles)
         longer = max(content.shape[-2:]) if style_size is None else style_size
         pictures = {
@@ -93,6 +98,8 @@ class RegionalObjective(StyleObjective):
             alpha=alpha,
             beta=beta,
             total_variation=total_variation,
+            precision=precision,
+            memory=memory,
         )
         self.style_targets = {
             f"{layer}, {name}": gram
@@ -103,10 +110,6 @@ class RegionalObjective(StyleObjective):
     def fingerprint(self) -> str:
         shares = [(name, style.weight, name in self.masks) for name, style in self.styles.items()]
         return self._digest(shares, self.masks.values())
-
-    def _grams(self, picture: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return losses.gram_of(self._features(picture, self.style_layers))
 
     def _style(self, features: dict[str, Tensor]) -> dict[str, Tensor]:
         return {

@@ -6,8 +6,8 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, cast
+from dataclasses import dataclass, replace
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -169,19 +169,23 @@ class _Run:
     def go(self, steps: int, progress: bool) -> None:
         """Run the optimiser; the outcome is in the attributes."""
         with progress_bar(steps, progress) as self.bar, _deterministic():
-            try:
-                if steps:
-                    self.optimizer.run(self._evaluate, steps)
-                self._finish()
-                return
-            except _Stopped as stopped:
-                self._end_early(stopped.stop, stopped.reason)
-            except KeyboardInterrupt:
-                self.broken = True  # it may have interrupted a line search
-                self._end_early(Stop.INTERRUPTED)
-            except (MemoryError, RuntimeError) as error:
-                self._out_of_memory(error)
-            self._clip_the_lowest()
+            self._walk(steps)
+            self._confirm()
+
+    def _walk(self, steps: int) -> None:
+        try:
+            if steps:
+                self.optimizer.run(self._evaluate, steps)
+            self._finish()
+            return
+        except _Stopped as stopped:
+            self._end_early(stopped.stop, stopped.reason)
+        except KeyboardInterrupt:
+            self.broken = True  # it may have interrupted a line search
+            self._end_early(Stop.INTERRUPTED)
+        except (MemoryError, RuntimeError) as error:
+            self._out_of_memory(error)
+        self._clip_the_lowest()
 
     def _finish(self) -> None:
         """After the last step, its image is the result; evaluate it unless that has been done."""
@@ -201,6 +205,18 @@ class _Run:
             losses, _ = self._losses(image)
             self._keep(_Evaluated(image, self._record(losses), self.history[-1].total))
 
+    def _confirm(self) -> None:
+        """After a run in bfloat16, the losses of the result are computed in float32."""
+        objective, record = self.objective, self.best.record
+        if not isinstance(objective, StyleObjective) or objective.precision == "float32":
+            return
+        if record is None:
+            return
+        with contextlib.suppress(MemoryError, RuntimeError), torch.no_grad():
+            exact = replace(record, **_values(objective.in_float32(self.best.image)))
+            self.history = [exact if r is record else r for r in self.history]
+            self.best = _Evaluated(self.best.image, exact, exact.total)
+
     def _evaluate(self, image: Tensor) -> tuple[Tensor, Tensor]:
         losses, gradient = self._losses(image)
         record = self._record(losses)
@@ -215,25 +231,15 @@ class _Run:
             image = image.detach().requires_grad_(True)
             losses = self.objective(image)
             (gradient,) = torch.autograd.grad(losses.total, image)
-        return losses, gradient
+        return losses, gradient.contiguous()  # as L-BFGS expects
 
     def _record(self, losses: Losses) -> Record:
-        names = ["total", "variation", *losses.content, *losses.style]
-        parts = [losses.total, losses.total_variation]
-        parts += [*losses.content.values(), *losses.style.values()]
-        values = cast(
-            list[float], torch.stack(parts).tolist()
-        )  # a single synchronisation with the device
-        split = 2 + len(losses.content)
         record = Record(
             step=self.past.steps + self.optimizer.step,
             evaluations=len(self.history) + 1,
             seconds=self.seconds_before + time.perf_counter() - self.started,
-            total=values[0],
-            content=dict(zip(names[2:split], values[2:split], strict=True)),
-            style=dict(zip(names[split:], values[split:], strict=True)),
-            total_variation=values[1],
             objective=self.past.objective,
+            **_values(losses),
         )
         self.history.append(record)
         return record
@@ -267,6 +273,29 @@ class _Run:
                 raise error
         self.broken = True
         self._end_early(Stop.OUT_OF_MEMORY, _warned(memory_reason(self.optimizer.image)))
+
+
+class _Values(TypedDict):
+    """The losses in a `Record`."""
+
+    total: float
+    content: dict[str, float]
+    style: dict[str, float]
+    total_variation: float
+
+
+def _values(losses: Losses) -> _Values:
+    """The losses as numbers, with a single synchronisation with the device."""
+    parts = [losses.total, losses.total_variation]
+    parts += [*losses.content.values(), *losses.style.values()]
+    values = cast(list[float], torch.stack(parts).tolist())
+    split = 2 + len(losses.content)
+    return {
+        "total": values[0],
+        "content": dict(zip(losses.content, values[2:split], strict=True)),
+        "style": dict(zip(losses.style, values[split:], strict=True)),
+        "total_variation": values[1],
+    }
 
 
 def _in_range(image: Tensor) -> bool:

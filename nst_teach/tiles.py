@@ -1,0 +1,235 @@
+"""Large images in little memory: the objective and its gradient, tile by tile and exactly.
+
+Almost all the memory of an evaluation is features that the backward pass needs. Here the image is
+cut into tiles, and only the features of one tile exist at a time. A Gram matrix is a sum over
+positions, so it can be added up over the tiles; a content loss likewise. Two passes are needed: the
+first finds the Gram matrices of the whole image and with them the gradients of the style losses
+with respect to each Gram matrix. The second computes each tile again and sends these gradients back
+through it. Every tile has a margin as wide as the receptive field reaches, so that its features are
+those of the whole image.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from nst_teach import losses
+from nst_teach.networks import FeatureNetwork, NetworkError
+
+if TYPE_CHECKING:
+    from nst_teach.objective import Losses, StyleObjective
+
+TILE = 512  # pixels; a VGG-19 then needs about as much memory as for an image of 700 × 700 pixels
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One axis of a tile: the pixels it covers, and those with its margin, which are computed."""
+
+    start: int
+    end: int
+    first: int
+    last: int
+    edge: bool
+    """Whether it ends where the image ends."""
+
+    def positions(self, stride: int) -> slice:
+        """The positions of the tile itself in features with this stride."""
+        start = (self.start - self.first) // stride
+        return slice(start, None if self.edge else start + (self.end - self.start) // stride)
+
+    def whole(self, stride: int) -> slice:
+        """The same positions in the features of the whole image."""
+        return slice(self.start // stride, None if self.edge else self.end // stride)
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far the layers of a network see.
+
+    Attributes:
+        strides: pixels from one position to the next, for each layer.
+        margin: pixels that a tile needs around it, a multiple of the largest stride.
+    """
+
+    strides: dict[str, int]
+    margin: int
+
+
+def reach(network: FeatureNetwork, layers: Iterable[str]) -> Reach:
+    """How far the given layers see; chapter 2 derives the same recursion.
+
+    Raises:
+        NetworkError: a network with other modules than 3×3 convolutions, ReLUs and 2×2 pooling.
+    """
+    wanted, strides, stride, margin = set(layers), dict[str, int](), 1, 0
+    for name, module in zip(network.layers, network.stack, strict=False):
+        if isinstance(module, nn.Conv2d) and module.stride == (1, 1):
+            margin += module.kernel_size[0] // 2 * stride
+        elif isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)) and module.kernel_size == 2:
+            stride *= 2  # two by two positions become one: it sees no further
+        elif not isinstance(module, nn.ReLU):
+            break
+        strides[name] = stride
+        if wanted <= set(strides):
+            return Reach({name: strides[name] for name in wanted}, -(-margin // stride) * stride)
+    raise NetworkError(
+        f"memory='low' needs a network of convolutions, ReLUs and 2×2 pooling, such as petite or a "
+        f"VGG; {network.name} has other layers. Use a smaller size= with memory='normal'."
+    )
+
+
+def tiles(size: int, margin: int, stride: int, tile: int = TILE) -> Iterator[Tile]:
+    """The tiles of one axis; each begins at a multiple of the stride."""
+    step = max(stride, tile // stride * stride)
+    starts = range(0, size, step)
+    if len(starts) > 1 and size - starts[-1] < stride:  # too narrow for one position
+        starts = starts[:-1]
+    for start, end in itertools.pairwise((*starts, size)):
+        edge = end == size
+        yield Tile(
+            start, end, max(0, start - margin), size if edge else min(size, end + margin), edge
+        )
+
+
+class Tiled:
+    """A network and layers whose features are computed tile by tile."""
+
+    def __init__(self, network: FeatureNetwork, layers: Iterable[str], tile: int = TILE):
+        self.network, self.layers, self.tile = network, tuple(layers), tile
+        self.reach = reach(network, self.layers)
+
+    def __call__(self, image: Tensor) -> Iterator[tuple[dict[str, Tensor], Tile, Tile]]:
+        """The features of each tile without its margin, and its two axes."""
+        stride = max(self.reach.strides.values())
+        rows, columns = (
+            tuple(tiles(side, self.reach.margin, stride, self.tile)) for side in image.shape[-2:]
+        )
+        for row, column in itertools.product(rows, columns):
+            part = image[..., row.first : row.last, column.first : column.last]
+            yield self._inner(self.network(part, self.layers), row, column), row, column
+
+    def _inner(self, features: dict[str, Tensor], row: Tile, column: Tile) -> dict[str, Tensor]:
+        strides = self.reach.strides
+        return {
+            layer: f[..., row.positions(strides[layer]), column.positions(strides[layer])]
+            for layer, f in features.items()
+        }
+
+    @torch.no_grad()
+    def features(self, image: Tensor) -> dict[str, Tensor]:
+        """The features of the whole image; for layers that are small enough to keep."""
+        kept: dict[str, dict[int, list[Tensor]]] = {layer: {} for layer in self.layers}
+        for parts, row, _ in self(image):
+            for layer, f in parts.items():
+                kept[layer].setdefault(row.start, []).append(f)
+        return {
+            layer: torch.cat([torch.cat(row, dim=-1) for row in rows.values()], dim=-2)
+            for layer, rows in kept.items()
+        }
+
+    @torch.no_grad()
+    def grams(self, image: Tensor) -> dict[str, Tensor]:
+        """The normalised Gram matrix of each layer, of the whole image."""
+        sums, positions = dict[str, Tensor](), dict[str, int]()
+        for parts, _, _ in self(image):
+            for layer, f in parts.items():
+                gram = losses.gram_matrix(f, normalize=False)
+                sums[layer] = sums[layer] + gram if layer in sums else gram
+                positions[layer] = positions.get(layer, 0) + f.shape[-2] * f.shape[-1]
+        return {layer: gram / positions[layer] for layer, gram in sums.items()}
+
+
+def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
+    """The losses of a `StyleObjective`, tile by tile; `total` is differentiable, its parts are not.
+
+    Args:
+        objective: provides targets and weights.
+        network: computes the features; the objective's own, or its copy in bfloat16.
+        image: `(1, 3, H, W)`.
+    """
+    tiled = Tiled(network, objective.layers)
+    content, grams, counts = _first_pass(objective, tiled, image.detach())
+    leaves = {layer: gram.requires_grad_(True) for layer, gram in grams.items()}
+    with torch.enable_grad():
+        whole = objective.losses_of(content, leaves, image)
+        pulls: tuple[Tensor, ...] = ()
+        if leaves:
+            total = whole.total
+            pulls = torch.autograd.grad(total, tuple(leaves.values()), retain_graph=True)
+    if not (torch.is_grad_enabled() and image.requires_grad):
+        return whole.detach()
+    pull = {layer: p / counts[layer] for layer, p in zip(leaves, pulls, strict=True)}
+    gradient = _second_pass(objective, tiled, image.detach(), pull)
+    smoothness = objective.total_variation * whole.total_variation
+    (rough,) = torch.autograd.grad(smoothness, image)
+    total: Tensor = _WithGradient.apply(image, whole.total.detach(), gradient + rough)
+    return whole.detach(total)
+
+
+def _first_pass(
+    objective: StyleObjective, tiled: Tiled, image: Tensor
+) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, int]]:
+    """The content losses, the normalised Gram matrices, and the positions of each layer."""
+    content = {layer: image.new_zeros(()) for layer in objective.content_layers}
+    grams: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
+    with torch.no_grad():
+        for parts, row, column in tiled(image):
+            for layer in content:
+                target = _part(objective, tiled, layer, row, column)
+                content[layer] = content[layer] + losses.content_loss(parts[layer], target)
+            for layer in objective.style_layers:
+                gram = losses.gram_matrix(parts[layer], normalize=False)
+                grams[layer] = grams[layer] + gram if layer in grams else gram
+                counts[layer] = counts.get(layer, 0) + parts[layer][0, 0].numel()
+    return content, {layer: gram / counts[layer] for layer, gram in grams.items()}, counts
+
+
+def _second_pass(
+    objective: StyleObjective, tiled: Tiled, image: Tensor, pull: dict[str, Tensor]
+) -> Tensor:
+    """The gradient of content and style, for known gradients with respect to each F Fᵀ."""
+    gradient = torch.zeros_like(image)
+    for parts, row, column in tiled(leaf := image.clone().requires_grad_(True)):
+        terms = [
+            objective.alpha
+            * weight
+            * losses.content_loss(parts[layer], _part(objective, tiled, layer, row, column))
+            for layer, weight in objective.content_layers.items()
+        ]
+        terms += [
+            (d * losses.gram_matrix(parts[layer], normalize=False)).sum()
+            for layer, d in pull.items()
+        ]
+        (part,) = torch.autograd.grad(torch.stack(terms).sum(), leaf)
+        gradient += part
+    return gradient
+
+
+def _part(objective: StyleObjective, tiled: Tiled, layer: str, row: Tile, column: Tile) -> Tensor:
+    stride = tiled.reach.strides[layer]
+    return objective.content_targets[layer][..., row.whole(stride), column.whole(stride)]
+
+
+class _WithGradient(torch.autograd.Function):
+    """A known loss of an image, with its known gradient."""
+
+    @staticmethod
+    def forward(image: Tensor, total: Tensor, gradient: Tensor) -> Tensor:
+        return total.clone()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[2])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradients[0] * gradient, None, None
