@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -125,7 +125,7 @@ def main() -> None:
                 f"  {1 / package:>23.1f}  {package * 1e3:>4.0f}   {page / package:>5.2f}"
             )
     print(f"Goal: {GOAL_RATE} steps/s at {GOAL_SIDE} px, page / torch at most {GOAL_RATIO}.")
-    print(f"Load average at the end {os.getloadavg()[0]:.1f}")
+    print(f"Load average at the end {psutil.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

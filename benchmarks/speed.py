@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -157,7 +158,7 @@ def machine() -> str:
     return (
         f"{model or platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"{platform.system()}, Python {platform.python_version()}, torch {torch.__version__}; "
-        f"load average at the start {os.getloadavg()[0]:.1f}"
+        f"load average at the start {psutil.getloadavg()[0]:.1f}"
     )
 
 

@@ -117,6 +117,8 @@ def unpacked(archive: Path, folder: Path) -> Path:
 def checked(folder: Path) -> subprocess.CompletedProcess:
     """What a student types."""
     program = ["sha256sum"] if shutil.which("sha256sum") else ["shasum", "-a", "256"]
+    if not shutil.which(program[0]):
+        pytest.skip("Windows has no such command; `tools/bundle.py --verify` does the same")
     words = [*program, "--check", "--quiet", "SHA256SUMS"]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
 
