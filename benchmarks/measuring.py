@@ -98,10 +98,10 @@ def predicted_for(contender: Contender, network: FeatureNetwork, side: int) -> R
     kind = contender if contender.kind == "ours" else ways.OURS
     work = ways.work(kind, network)
     whole = estimates.predict(
-        work, (side, side), style_pixels=ways.STYLE_SIDE**2, optimizer="lbfgs",
+        work, (side, side), styles=[(ways.STYLE_SIDE, ways.STYLE_SIDE)], optimizer="lbfgs",
         steps=ESTIMATED_STEPS,
     )  # fmt: skip
-    each = estimates.calibration(work).evaluation(side**2)
+    each = estimates.calibration(work).evaluation((side, side))
     if contender.kind == "usual":
         return {"bytes": whole.needed}
     return {"estimated": each, "bytes": whole.needed}

@@ -27,12 +27,16 @@ from nst_teach.optimizers import LBFGS_HISTORY
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import optimize
+from nst_teach.tiles import reach, tiles
 
 SIDES = (64, 96, 128, 192, 256, 384, 512)  # pixels; the sizes that may be timed, in order
 BUDGET = 2.0  # seconds; larger sizes are left out as soon as they would exceed it
 REPEATS = 3  # evaluations per size; the fastest counts, since other programs only slow one down
 LEAST_POINTS = 2  # sizes that are always timed: they determine a line
 COUNTED_SIDES = (64, 128)  # pixels; bytes depend on the size alone, so two sizes are enough
+
+IMAGE_BYTES = 3 * 4  # per pixel
+WAITING_IMAGES = 6  # content, image, its copy, two gradients, the best image so far
 
 BOWL_SIDE = 256  # pixels; the optimiser's own arithmetic is timed at this size ...
 BOWL_STEPS = LBFGS_HISTORY + 10  # ... for as many steps as this at most
@@ -52,6 +56,17 @@ class Point:
     evaluation: float
 
 
+@dataclass(frozen=True)
+class Extent:
+    """Pixels that an evaluation computes: all in all, and at once.
+
+    With `memory="low"` an image is computed tile by tile, and the margins of the tiles overlap.
+    """
+
+    computed: int
+    at_once: int
+
+
 @dataclass(frozen=True, eq=False)
 class Work:
     """What a run evaluates: everything but its pictures.
@@ -68,6 +83,15 @@ class Work:
     masks: tuple[bool, ...] = ()
     precision: str = "float32"
     memory: str = "normal"
+
+    @classmethod
+    def of(cls, objective: StyleObjective) -> Work:
+        """What a run with this objective evaluates."""
+        masks: tuple[bool, ...] = ()
+        if isinstance(objective, RegionalObjective):
+            masks = tuple(style.mask is not None for style in objective.styles.values())
+        layers = tuple(objective.content_layers), tuple(objective.style_layers)
+        return cls(objective.network, *layers, masks, objective.precision, objective.memory)
 
     @property
     def device(self) -> torch.device:
@@ -94,6 +118,18 @@ class Work:
             return StyleObjective(content, style, self.network, **how)
         styles = [Style(style, mask=content if mask else None) for mask in self.masks]
         return RegionalObjective(content, styles, self.network, style_size=side, **how)
+
+    def extent(self, size: tuple[int, int]) -> Extent:
+        """How many pixels an evaluation of an image of these rows and columns computes."""
+        height, width = size
+        if self.memory != "low" or not (layers := (*self.content_layers, *self.style_layers)):
+            return Extent(height * width, height * width)
+        seen = reach(self.network, layers)
+        stride = max(seen.strides.values())
+        rows, columns = (
+            [tile.last - tile.first for tile in tiles(side, seen.margin, stride)] for side in size
+        )
+        return Extent(sum(rows) * sum(columns), max(rows) * max(columns))
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -131,20 +167,34 @@ class Calibration:
             self._extend(budget)
             self.complete = True
 
-    def evaluation(self, pixels: int) -> float:
-        """Seconds of an evaluation of an image with this number of pixels."""
-        return line([(p.pixels, p.evaluation) for p in self.points], pixels)
+    def evaluation(self, size: tuple[int, int]) -> float:
+        """Seconds of an evaluation of an image of these rows and columns."""
+        points = [(p.pixels, p.evaluation) for p in self.points]
+        return line(points, self.work.extent(size).computed)
 
-    def setup(self, pixels: int) -> float:
-        """Seconds that the targets take for a content and a style of this number of pixels."""
-        return line([(p.pixels, p.setup) for p in self.points], pixels)
+    def setup(self, size: tuple[int, int]) -> float:
+        """Seconds that the targets take for a content and a style of these rows and columns."""
+        points = [(p.pixels, p.setup) for p in self.points]
+        return line(points, self.work.extent(size).computed)
 
-    def bytes(self, pixels: int) -> float:
-        """Bytes that torch holds at the peak of an evaluation, the targets included."""
+    def bytes(self, size: tuple[int, int]) -> float:
+        """Bytes that torch holds at the peak of an evaluation, the targets included.
+
+        Tiles that are not computed at the moment occupy only images and their content targets.
+        """
         if not self._bytes:
             sides = _feasible(self.work, COUNTED_SIDES)
             self._bytes = tuple((side**2, live_bytes(self.work, side)) for side in sides)
-        return line(list(self._bytes), pixels)
+        at_once = self.work.extent(size).at_once
+        at_peak = line(list(self._bytes), at_once)
+        waiting = size[0] * size[1] - at_once
+        return at_peak + waiting * self._waiting() if waiting > 0 else at_peak
+
+    def _waiting(self) -> float:
+        """Bytes per pixel of a tile that is not computed at the moment."""
+        side = _feasible(self.work, COUNTED_SIDES)[0]
+        targets = self.work.objective(side).content_targets.values()
+        return sum(target.nbytes for target in targets) / side**2 + WAITING_IMAGES * IMAGE_BYTES
 
     def _extend(self, budget: float = BUDGET, enough: int = len(SIDES)) -> None:
         started = time.perf_counter()

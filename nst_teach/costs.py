@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 from nst_teach import machine
+from nst_teach.estimates import Estimate, estimate
 from nst_teach.facade import transfer
 
 TABLE = Path(__file__).parent / "costs.json"
@@ -152,10 +153,12 @@ def predict_run(side: int, evaluations: int, probe: Probe) -> Prediction:
                       round((probe.peak or table().probe.peak) + room))  # fmt: skip
 
 
-def largest_side(free: int, probe: Probe) -> int:
-    """The side, in pixels, of the largest square image that fits into `free` bytes; 0 if none."""
-    room = free - (probe.peak or table().probe.peak)
-    return int((room / table().pixel_bytes + probe.side**2) ** 0.5) if room > 0 else 0
+def predict_transfer(side: int, steps: int) -> Estimate:
+    """The estimate of a run with `petite`, the default optimiser and a square image.
+
+    It times evaluations in this process, at several sizes; `predict_run` only needs the probe.
+    """
+    return estimate(PHOTO, STYLE, network="petite", size=side, steps=steps)
 
 
 def predictions(probe: Probe, costs: Iterable[Cost] | None = None) -> list[Prediction]:

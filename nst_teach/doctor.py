@@ -37,7 +37,7 @@ NOTEBOOK_PACKAGES = {
 }
 """Packages that only the notebooks need, and their purpose. Everything else runs without them."""
 
-OWN_SIDE, OWN_EVALUATIONS = 256, 200  # a typical first run with a photograph of one's own
+OWN_SIDE, OWN_STEPS = 256, 150  # a typical first run with a photograph of one's own
 PATIENCE = 15 * 60  # seconds; a page that takes longer is too slow for a lesson
 WORTH_TELLING = 0.5  # seconds; pages that compute next to nothing are left out of the table
 GIGABYTE, MEGABYTE, MINUTE = 1e9, 1e6, 60
@@ -265,8 +265,9 @@ def _timed(report: Report, tell: Callable[[Finding], object]) -> Report:
         return Report((*report.findings, finding), None, (), report.free, report.facts)
     finding = check_speed(probe)
     tell(finding)
-    own = costs.predict_run(OWN_SIDE, OWN_EVALUATIONS, probe)
-    predicted = (*costs.predictions(probe), own)
+    own = costs.predict_transfer(OWN_SIDE, OWN_STEPS)
+    name = f"{OWN_SIDE} × {OWN_SIDE} px, {own.evaluations} evaluations"
+    predicted = (*costs.predictions(probe), Prediction(name, own.seconds, own.peak))
     return Report((*report.findings, finding), probe, predicted, report.free, report.facts)
 
 
@@ -314,7 +315,7 @@ def prediction_lines(report: Report) -> list[str]:
             f"  {_title(predicted.name):36} {_duration(predicted.seconds):>8} "
             f"{_size(predicted.bytes):>9}{fits}"
         )
-    side = costs.largest_side(report.free, report.probe)
+    side = costs.predict_transfer(OWN_SIDE, OWN_STEPS).largest_side(report.free)
     return [*lines, f"The largest picture that fits has sides of about {side // 10 * 10} px."]
 
 

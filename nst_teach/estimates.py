@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from nst_teach.calibration import BOWL_STEPS, Work, arithmetic, calibration
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import TransferError
 from nst_teach.networks import FeatureNetwork, load_network
-from nst_teach.objective import Layers, layer_weights
+from nst_teach.objective import Layers, StyleObjective, layer_weights
 from nst_teach.optimizers import OPTIMIZERS
 from nst_teach.regions import Style
 from nst_teach.run import DEFAULT_STEPS, Callback
@@ -77,6 +78,11 @@ class Estimate:
         """Whether that much memory is free: bytes, or `None` for what is free now."""
         return self.needed <= (machine.memory().free if free is None else free)
 
+    def largest_side(self, free: int | None = None) -> int:
+        """The longer side, in pixels, of an image of this shape that would just fit."""
+        free = machine.memory().free if free is None else free
+        return math.floor(max(self.size) * math.sqrt(free / self.needed))
+
     def require(self, free: int | None = None) -> None:
         """Refuse a run that does not fit.
 
@@ -90,12 +96,11 @@ class Estimate:
         if self.fits(free):
             return
         height, width = self.size
-        side = math.floor(max(height, width) * (free / self.needed) ** 0.5)
         other = "" if self.memory == "low" else ' With memory="low" a larger one fits.'
         raise TransferError(
             f"{width}×{height} pixels need about {_bytes(self.needed)} with {self.network}; only "
-            f"{_bytes(free)} of memory are free. Use size={side} or less, or a smaller network."
-            f"{other}"
+            f"{_bytes(free)} of memory are free. Use size={self.largest_side(free)} or less, or a "
+            f"smaller network.{other}"
         )
 
     def __repr__(self) -> str:
@@ -163,21 +168,26 @@ def estimate(
     return predict(
         work,
         (height, width),
-        style_pixels=sum(picture[0, 0].numel() for picture in pictures),
+        styles=[(picture.shape[-2], picture.shape[-1]) for picture in pictures],
         optimizer=optimizer,
         steps=steps,
     )
 
 
 def predict(
-    work: Work, size: tuple[int, int], *, style_pixels: int, optimizer: str, steps: int
+    work: Work,
+    size: tuple[int, int],
+    *,
+    styles: Sequence[tuple[int, int]],
+    optimizer: str,
+    steps: int,
 ) -> Estimate:
     """The estimate for a run whose network and sizes are known already.
 
     Args:
         work: what is evaluated, and how.
         size: rows and columns of the result.
-        style_pixels: of all style pictures together.
+        styles: rows and columns of each style picture.
         optimizer, steps: as for `transfer`.
 
     Raises:
@@ -187,10 +197,10 @@ def predict(
     measured = calibration(work)
     measured.finish()
     own = arithmetic(optimizer, min(steps, BOWL_STEPS), work.device)
-    setup = (measured.setup(pixels) + measured.setup(style_pixels)) / 2
-    held = measured.bytes(pixels) * WORKSPACE + own.bytes * pixels
+    setup = (measured.setup(size) + sum(map(measured.setup, styles))) / 2
+    held = measured.bytes(size) * WORKSPACE + own.bytes * pixels
     return Estimate(
-        seconds=setup + count * measured.evaluation(pixels) + own.seconds(steps, pixels),
+        seconds=setup + count * measured.evaluation(size) + own.seconds(steps, pixels),
         peak=round(_in_use(work.device) + held),
         evaluations=count,
         size=size,
@@ -201,21 +211,23 @@ def predict(
     )
 
 
-def announcement(
-    work: Work, size: tuple[int, int], *, style_pixels: int, optimizer: str, steps: int
-) -> Estimate | None:
+def announcement(objective: StyleObjective, *, optimizer: str, steps: int) -> Estimate | None:
     """The estimate of a long run; `None` if it takes less than `WORTH_SAYING` seconds.
 
     A single small evaluation is enough to recognise most short runs, so that they begin at once.
-    The arguments and errors are those of `predict`.
+
+    Args:
+        objective: of the run.
+        optimizer, steps: as for `transfer`, as are the errors.
     """
+    work, size = Work.of(objective), (objective.content.shape[-2], objective.content.shape[-1])
     point = calibration(work).first()
-    if (
-        evaluations(optimizer, steps) * point.evaluation * (size[0] * size[1] / point.pixels)
-        < WORTH_SAYING
-    ):
+    each = point.evaluation * work.extent(size).computed / point.pixels
+    if evaluations(optimizer, steps) * each < WORTH_SAYING:
         return None
-    whole = predict(work, size, style_pixels=style_pixels, optimizer=optimizer, steps=steps)
+    style = (objective.style.shape[-2], objective.style.shape[-1])
+    styles = [style] * max(1, len(work.masks))
+    whole = predict(work, size, styles=styles, optimizer=optimizer, steps=steps)
     return whole if whole.seconds >= WORTH_SAYING else None
 
 
@@ -239,8 +251,8 @@ def multiplications(work: Work, size: tuple[int, int]) -> int:
     A convolution with N filters multiplies once for each position, filter, input channel and cell
     of its kernel. Its gradient with respect to the input needs as many again; there is none with
     respect to the weights, which are fixed. A Gram matrix of N filters and M positions needs N²·M,
-    and its gradient twice as many, since F occurs twice in F Fᵀ. What needs no multiplication of
-    matrices (ReLU, pooling, differences) is left out.
+    and so does its gradient (D + Dᵀ) F. What needs no multiplication of matrices (ReLU, pooling,
+    differences) is left out.
     """
     layers = (*work.content_layers, *work.style_layers)
     if not layers:
@@ -257,7 +269,7 @@ def multiplications(work: Work, size: tuple[int, int]) -> int:
         features = network(torch.empty(1, 3, *size, device="meta"), layers)
     for layer in work.style_layers:
         _, filters, height, width = features[layer].shape
-        counted[0] += 3 * max(1, len(work.masks)) * filters**2 * height * width
+        counted[0] += 2 * max(1, len(work.masks)) * filters**2 * height * width
     return counted[0]
 
 

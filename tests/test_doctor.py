@@ -14,7 +14,7 @@ import pytest
 import torch
 from conftest import ROOT
 
-from nst_teach import cli, costs, doctor, machine, networks, samples
+from nst_teach import Estimate, cli, costs, doctor, machine, networks, samples
 from nst_teach.costs import Cost, Probe, ProbeError
 
 GB = 10**9
@@ -51,6 +51,8 @@ def without(monkeypatch):
 def quick(monkeypatch):
     """The probe without its seconds of work."""
     monkeypatch.setattr(costs, "measure_apart", lambda: PROBE)
+    own = Estimate(9.0, 800_000_000, 156, (256, 256), 10**12, 100_000_000, "petite")
+    monkeypatch.setattr(costs, "predict_transfer", lambda side, steps: own)
 
 
 # --- a sound machine, and each fault -------------------------------------------------------------
@@ -266,7 +268,8 @@ def test_plain_lines_say_it_without_colour(quick, capsys):
     text = capsys.readouterr().out
     assert "\033[" not in text  # not a terminal
     assert "ok       Python" in text
-    assert "256 × 256 px" in text
+    assert "256 × 256 px, 156 evaluations" in text
+    assert "The largest picture that fits has sides of about" in text
     assert text.rstrip().splitlines()[-1].startswith("Ready")
 
 
@@ -319,11 +322,10 @@ def test_twice_the_side_is_four_times_the_time():
     assert twice == pytest.approx(4 * once)
 
 
-def test_the_largest_side_is_the_inverse_of_the_prediction():
-    side = costs.largest_side(4 * GB, PROBE)
-    assert costs.predict_run(side, 1, PROBE).bytes <= 4 * GB
-    assert costs.predict_run(side + 2, 1, PROBE).bytes > 4 * GB
-    assert costs.largest_side(PROBE.peak - 1, PROBE) == 0
+def test_a_run_of_one_s_own_is_estimated():
+    found = costs.predict_transfer(32, 3)
+    assert (found.size, found.evaluations) == ((32, 32), 6)
+    assert found.seconds > 0
 
 
 def test_a_machine_half_as_fast_takes_twice_as_long():

@@ -85,17 +85,17 @@ def test_multiplications_by_hand(network):
     full, quarter = 64 * 32, 32 * 16
     convolutions = 9 * ((3 * 4 + 4 * 5) * full + (5 * 6 + 6 * 7) * quarter)
     grams = 4**2 * full + 6**2 * quarter
-    assert multiplications(work(network), (64, 32)) == 2 * convolutions + 3 * grams
+    assert multiplications(work(network), (64, 32)) == 2 * (convolutions + grams)
 
 
 def test_layers_beyond_the_deepest_are_not_counted(network):
     shallow = Work(network, (), ("relu1_1",))
-    assert multiplications(shallow, (8, 8)) == (2 * 9 * 3 * 4 + 3 * 4**2) * 64
+    assert multiplications(shallow, (8, 8)) == 2 * (9 * 3 * 4 + 4**2) * 64
 
 
 def test_every_style_has_its_own_gram_matrices(network):
     one, two = (work(network, masks=masks) for masks in ((False,), (False, True)))
-    grams = 3 * (4**2 * 64 + 6**2 * 16)
+    grams = 2 * (4**2 * 64 + 6**2 * 16)
     assert multiplications(two, (8, 8)) - multiplications(one, (8, 8)) == grams
 
 
@@ -157,7 +157,7 @@ def test_what_transfer_refuses_is_refused(optimizer, steps, network):
 def test_seconds_are_evaluations_and_targets(clock, network, side, steps):
     """Every forward takes a + b · pixels; two of them make the targets of content and style."""
     found = predict(
-        work(network), (side, side), style_pixels=side**2, optimizer="adam", steps=steps
+        work(network), (side, side), styles=[(side, side)], optimizer="adam", steps=steps
     )
     exact = (steps + 1 + 2) * clock.seconds(side**2)
     if side < calibration.SIDES[0]:  # below the smallest size, in proportion to it
@@ -178,7 +178,7 @@ def test_a_fast_machine_is_timed_at_every_size_and_a_slow_one_at_two(clock, netw
 
 def test_a_second_estimate_measures_nothing(clock, network):
     sizes = [(64, 64), (300, 200)]
-    how = {"style_pixels": 64**2, "optimizer": "adam", "steps": 3}
+    how = {"styles": [(64, 64)], "optimizer": "adam", "steps": 3}
     first = predict(work(network), sizes[0], **how)
     forwards = clock.forwards
     assert predict(work(network), sizes[0], **how) == replace(
@@ -201,13 +201,20 @@ def test_other_settings_are_measured_anew(network):
 
 
 def test_a_short_run_is_not_announced_and_costs_one_small_evaluation(clock, network):
-    how = {"style_pixels": 64**2, "optimizer": "adam"}
-    assert announcement(work(network), (64, 64), steps=5, **how) is None
+    short = work(network).objective(64)
+    assert announcement(short, optimizer="adam", steps=5) is None
     (measured,) = calibration._calibrations.values()
     assert len(measured.points) == 1
-    long = announcement(work(network), (1000, 1000), steps=150, **how)
+    long = announcement(work(network).objective(300), optimizer="adam", steps=150)
     assert long is not None
-    assert long.seconds == pytest.approx(151 * 1.001, rel=0.02)
+    assert long.seconds == pytest.approx((151 + 2) * clock.seconds(300**2))
+    assert long.size == (300, 300)
+
+
+@pytest.mark.parametrize("changes", [{}, {"masks": (True, False)}, {"memory": "low"}])
+def test_an_objective_tells_what_it_evaluates(network, changes):
+    made = work(network, **changes)
+    assert Work.of(made.objective(64)).key == made.key
 
 
 @given(st.lists(st.floats(1e-3, 10), min_size=1, max_size=5))
@@ -298,7 +305,7 @@ def test_the_features_that_are_kept_are_part_of_it(network):
     measured = Calibration(work(network))
     kept = 4 * (3 + 4 + 5 + (5 + 6 + 7) / 4)
     target = 4 * 7 / 4
-    large, larger = (measured.bytes(side**2) for side in (1000, 2000))
+    large, larger = (measured.bytes((side, side)) for side in (1000, 2000))
     per_pixel = (larger - large) / (2000**2 - 1000**2)
     assert kept + target < per_pixel < 3 * (kept + target)
 
@@ -306,7 +313,7 @@ def test_the_features_that_are_kept_are_part_of_it(network):
 def test_larger_pictures_and_more_steps_cost_more(clock, network):
     def price(side, steps):
         return predict(
-            work(network), (side, side), style_pixels=64**2, optimizer="lbfgs", steps=steps
+            work(network), (side, side), styles=[(64, 64)], optimizer="lbfgs", steps=steps
         )
 
     by_size = [price(side, 10) for side in (32, 64, 100, 128, 500, 2000)]
@@ -316,6 +323,25 @@ def test_larger_pictures_and_more_steps_cost_more(clock, network):
             values = [getattr(each, value) for each in row]
             assert values == sorted(values), value
         assert row[0].seconds < row[-1].seconds
+
+
+def test_tiles_compute_their_margins_too():
+    """1000 × 600 pixels in tiles of 512: two rows, two columns, and a margin at each inner edge."""
+    network = build_vgg("tiny", ((4, 5), (6, 7)), "average")
+    low = Work(network, (), ("relu2_2",), memory="low")
+    margin = 1 + 1 + 2 + 2  # four convolutions; a tile begins where a pooled position does
+    found = low.extent((1000, 600))
+    assert found.computed == (1000 + 2 * margin) * (600 + 2 * margin)
+    assert found.at_once == (512 + margin) ** 2
+    assert low.extent((300, 200)).computed == 300 * 200
+    assert replace(low, memory="normal").extent((1000, 600)).at_once == 1000 * 600
+
+
+def test_low_memory_needs_less_and_takes_longer(clock, network):
+    how = {"styles": [(64, 64)], "optimizer": "adam", "steps": 3}
+    normal, low = (predict(work(network, memory=m), (2048, 2048), **how) for m in ("normal", "low"))
+    assert low.needed < 0.7 * normal.needed
+    assert low.seconds > 1.5 * normal.seconds
 
 
 # --- the function that people call ---------------------------------------------------------------
@@ -369,6 +395,7 @@ def test_what_does_not_fit_is_refused_with_a_size_that_does():
     made.require(4 * GB)
     with pytest.raises(TransferError, match=r'800×600 .* 4.0 GB with vgg19.*size=400 .*"low"'):
         made.require(GB)
+    assert made.largest_side(GB) == 400
     with pytest.raises(TransferError) as caught:
         replace(made, memory="low").require(GB)
     assert '"low"' not in str(caught.value)
