@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from nst_teach import NetworkError, StyleObjective, load_image, load_network, samples
 from nst_teach.feedforward import (
     BLOCKS,
+    CONDITIONAL,
     PREFIX,
     SMALLEST,
     WIDTHS,
@@ -369,3 +370,33 @@ def test_a_conditional_file_that_lacks_a_weight_is_refused(two_in_a_file, tmp_pa
     save_file(state, tmp_path / "bad.safetensors")
     with pytest.raises(NetworkError, match=rf"has no 'norms\.{GLASS}\.3\.bias'"):
         load_conditional(tmp_path / "bad.safetensors")
+
+
+def test_the_bundled_conditional_network_is_what_its_card_says():
+    path = WEIGHTS_FOLDER / f"{PREFIX}{CONDITIONAL}.safetensors"
+    state, facts = load_file(path), card(CONDITIONAL)
+    assert set(facts["styles"]) == set(load_conditional().styles)
+    assert facts["parameters"] == sum(value.numel() for value in state.values())
+    assert facts["bytes"] == path.stat().st_size
+    assert {value.dtype for value in state.values()} == {torch.float16}
+    assert CONDITIONAL not in fast_styles()
+    assert not set(facts["held_out"]) & set(facts["photographs"])
+
+
+def test_all_fast_networks_together_take_at_most_one_and_a_half_megabytes():
+    files = WEIGHTS_FOLDER.glob(f"{PREFIX}*.safetensors")
+    assert sum(path.stat().st_size for path in files) <= 1.5e6
+
+
+def test_the_bundled_conditional_network_paints_in_the_style_it_is_given(petite):
+    """In the Gram matrices of each style, the nearest image is the one painted in it."""
+    network, photo = load_conditional(), load_image("chelsea", size=128)
+    painted = {style: network(photo, style) for style in network.styles}
+    for style in network.styles:
+        goals = gram_of(petite(load_image(style, size=256), petite.style_layers))
+        distance = {
+            name: training_loss(image, image, petite, goals, strength=1.0).item()
+            for name, image in {**painted, "photo": photo}.items()
+        }
+        assert min(distance, key=lambda name: distance[name]) == style
+        assert distance[style] < 0.25 * distance["photo"]
