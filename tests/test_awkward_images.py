@@ -232,10 +232,21 @@ loads("more after the end", encoded(PICTURE) + b"more", PIXELS)
 loads("a PNG that lacks its last chunk", encoded(PICTURE)[:-12], PIXELS)
 
 
+def pillow_reads(path: Path) -> bool:
+    """Whether this version of Pillow can read a file that it has written."""
+    with contextlib.suppress(OSError), Image.open(path) as picture:
+        picture.load()
+        return True
+    return False
+
+
 @pytest.mark.parametrize("title", LOADS)
 def test_an_awkward_file_loads_as_its_pixels_say(title, tmp_path):
     name, content, expected, within = LOADS[title]
     (tmp_path / name).write_bytes(content)
+    if title == "YCbCr TIFF" and not pillow_reads(tmp_path / name):  # before Pillow 13
+        assert "cannot be read as a picture" in refusal(tmp_path / name)
+        return
     with warnings.catch_warnings(action="ignore"):  # Pillow's own, of the broken ones
         loaded = levels(load_image(tmp_path / name))
     assert loaded.shape == expected.shape
