@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import ROOT
+from joblib import Parallel, delayed
 from PIL import Image
 from systems import needs_posix
 
@@ -116,10 +117,12 @@ def test_it_does_what_transfer_does(folder):
     assert (found - expected.image).abs().max() <= 0.5 / 255 + 1e-6
 
 
-def test_several_jobs_paint_the_same(folder):
-    """Relative names are valid in the workers too, although they may have begun elsewhere."""
-    start = load_image("photos/cat.png")
-    save_image(start, folder / "start.png")
+def test_several_jobs_paint_the_same(folder, monkeypatch):
+    """Relative names are valid in the workers too, although these began in another folder."""
+    monkeypatch.chdir(folder.parent)
+    Parallel(n_jobs=2)(delayed(os.getcwd)() for _ in range(4))
+    monkeypatch.chdir(folder)
+    save_image(load_image("photos/cat.png"), folder / "start.png")
     assert run("--start=start.png") == 0
     assert run("--start=start.png", "--jobs=2", out="beside") == 0
     for name in OUTPUTS:
