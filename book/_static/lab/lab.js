@@ -7,8 +7,9 @@
     const note = document.createElement("p");
     note.className = "nst-lab-note";
     note.textContent =
-      "This cannot run in a page that was opened as a file. Type “make serve” in the course's folder " +
-      "and open the address that it prints. The image above is from a finished run.";
+      "This cannot run in a page that was opened as a file. Type “python course.py serve” or " +
+      "“make serve” in the course's folder and open the address that it prints. The image above " +
+      "is from a finished run.";
     figure.append(note);
   };
 
