@@ -23,6 +23,7 @@ from torch import nn
 
 from nst_teach import load_image, save_image
 from nst_teach.networks import VGG19_PLAN
+from nst_teach.precision import choose_precision
 
 Row = dict[str, object]
 
@@ -55,6 +56,7 @@ def rates(rounds: int = RATE_ROUNDS) -> Iterator[Row]:
         "key": "rates",
         "multiplications": found,
         "copied": 2 * COPIED / seconds,  # read and written
+        "auto": choose_precision("auto"),
         **watcher.record(),
     }
 

@@ -45,7 +45,7 @@ def tasks(options: argparse.Namespace) -> list[Task]:
     """Everything that is asked for, in order."""
     weights = dict(word.split("=", 1) for word in options.weights)
     sides = tuple(options.sides) or (QUICK_SIDES if options.quick else SIDES)
-    networks = QUICK_NETWORKS if options.quick else ways.NETWORKS
+    networks = options.networks or (QUICK_NETWORKS if options.quick else ways.NETWORKS)
     found: list[Task] = [
         ("rates", lambda done: _once("rates", done, others.rates)),
         ("startup", lambda done: _once("startup", done, others.startup)),
@@ -200,6 +200,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--rounds", type=int, help="of each measurement (by size)")
     p.add_argument("--out", type=Path, help=f"the JSON file ({OUT.relative_to(ROOT)})")
     p.add_argument("--only", nargs="*", choices=PARTS, help="parts (all)")
+    p.add_argument("--networks", nargs="*", choices=ways.NETWORKS, help="(all)")
     p.add_argument("--sides", nargs="*", type=int, default=[], help="of the images, in pixels")
     p.add_argument("--weights", nargs="*", default=[], metavar="NETWORK=FILE", help="(random)")
     p.add_argument(
