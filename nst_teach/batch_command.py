@@ -35,6 +35,7 @@ from nst_teach.options import (
 )
 from nst_teach.outputs import promised
 from nst_teach.parallel import outcomes
+from nst_teach.precision import choose_precision
 from nst_teach.run import DEFAULT_STEPS
 
 EXIT_INCOMPLETE = 1  # all pictures were painted, except those that are named
@@ -206,9 +207,15 @@ def _paint_all(jobs: Sequence[Job], arguments: argparse.Namespace) -> list[str]:
     arguments.output.mkdir(exist_ok=True)
     waiting = [job for job in jobs if not job.is_done()]
     there, problems = len(jobs) - len(waiting), dict[str, int]()
-    paint = partial(_paint, str(Path.cwd()), arguments)
+    precision = choose_precision(arguments.precision, arguments.device or "cpu")  # once for all
+    options = argparse.Namespace(**vars(arguments) | {"precision": precision})
+    paint = partial(_paint, str(Path.cwd()), options)
     cells = [(job.photo, job.style) for job in waiting]
-    with import_module("joblib").parallel_config(n_jobs=arguments.jobs or -1):
+    with (
+        import_module("joblib").parallel_config(n_jobs=arguments.jobs or -1),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "A worker stopped")  # a large one is replaced by joblib
         for outcome in outcomes(
             paint, cells, done=there, unit="picture", progress=not arguments.quiet
         ):

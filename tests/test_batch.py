@@ -18,9 +18,10 @@ from PIL import Image
 from systems import needs_posix
 
 from nst_teach import batch_command, cli, load_image, networks, save_image, transfer
+from nst_teach.precision import choose_precision
 from nst_teach.records import Stop
 
-SMALL = ("--size=32", "--steps=2", "--jobs=1")
+SMALL = ("--size=32", "--steps=2", "--jobs=1", "--precision=float32")
 OUTPUTS = ["cat--dots.png", "cat--swirls.png", "cup--dots.png", "cup--swirls.png"]
 PATIENCE = 240  # seconds
 
@@ -128,6 +129,11 @@ def test_several_jobs_paint_the_same(folder, monkeypatch):
     for name in OUTPUTS:
         here, there = (load_image(folder / out / name) for out in ("out", "beside"))
         assert (here - there).abs().max() <= 1.5 / 255
+
+
+def test_the_precision_is_chosen_once_for_all(folder, painted):
+    assert run("--precision=auto") == 0
+    assert {call.precision for call in painted.calls} == {choose_precision("auto")}
 
 
 def test_single_pictures_and_samples_will_do(folder):
