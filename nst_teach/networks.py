@@ -145,7 +145,7 @@ class FeatureNetwork(nn.Module):
     def _input(self, image: Tensor) -> Tensor:
         """The input of the first layer: preprocessed, in the memory format of the network."""
         x = preprocess(image, self.convention)
-        if next(self.parameters()).dtype == torch.bfloat16:  # see `rounded`
+        if any(p.dtype == torch.bfloat16 for p in self.parameters()):  # see `rounded`
             x = x.to(torch.bfloat16)
         return x.contiguous(memory_format=MEMORY_FORMAT)
 

@@ -86,6 +86,8 @@ class Result:
     def __repr__(self) -> str:
         height, width = self.image.shape[-2:]
         parts = [f"{width}×{height} px"]
+        if self.settings.get("precision") == "bfloat16":
+            parts.append("bfloat16")
         if self.history:
             last = self.history[-1]
             first = next(r for r in self.history if r.objective == last.objective)

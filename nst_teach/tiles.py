@@ -159,12 +159,10 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
     leaves = {layer: gram.requires_grad_(True) for layer, gram in grams.items()}
     with torch.enable_grad():
         whole = objective.losses_of(content, leaves, image)
-        pulls: tuple[Tensor, ...] = ()
-        if leaves:
-            total = whole.total
-            pulls = torch.autograd.grad(total, tuple(leaves.values()), retain_graph=True)
     if not (torch.is_grad_enabled() and image.requires_grad):
         return whole.detach()
+    inputs = tuple(leaves.values())
+    pulls = torch.autograd.grad(whole.total, inputs, retain_graph=True) if inputs else ()
     pull = {layer: p / counts[layer] for layer, p in zip(leaves, pulls, strict=True)}
     gradient = _second_pass(objective, tiled, image.detach(), pull)
     smoothness = objective.total_variation * whole.total_variation

@@ -115,6 +115,7 @@ def test_it_does_what_transfer_does(command, out):
         content_layers="relu3_1",
         style_layers={"relu1_1": 0.7, "relu2_1": 0.3},
         alpha=2,
+        precision="auto",
         beta=5000,
         total_variation=3,
         start="noise",
@@ -140,13 +141,14 @@ def test_options_of_a_weight_file_reach_load_network(command, out, tmp_path):
         assert command(network="petite", **given) == 0
     with pytest.warns(UserWarning, match="used with the convention 'raw'"):
         network = networks.load_network("petite", **given)
-    expected = transfer("chelsea", "dots", network=network, steps=2, size=32, progress=False)
+    options = {"steps": 2, "size": 32, "progress": False, "precision": "auto"}
+    expected = transfer("chelsea", "dots", network=network, **options)
     assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
 
 
 def test_weak_smoothing_is_that_of_transfer(command, out):
     command("--total-variation=weak")
-    options = {"steps": 2, "size": 32, "progress": False}
+    options = {"steps": 2, "size": 32, "progress": False, "precision": "auto"}
     expected = transfer("chelsea", "dots", total_variation=None, **options)
     assert expected.settings["total_variation"] == pytest.approx(0.1 * expected.settings["beta"])
     assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
@@ -430,10 +432,20 @@ def test_options_are_called_as_in_python():
 
 
 def test_defaults_are_those_of_python():
+    """Except the precision: numbers in Python are the same everywhere, the command is fast."""
     given = vars(cli.parser().parse_args(["a", "b", "-o", "c.png"]))
+    assert given.pop("precision") == "auto"
     for name, parameter in inspect.signature(transfer).parameters.items():
         if name in given and parameter.default is not inspect.Parameter.empty:
             assert given[name] == parameter.default, name
+
+
+def test_precision_and_memory_reach_transfer(command, out, capsys):
+    command("--precision=bfloat16", "--memory=low")
+    assert "px, bfloat16, 2 steps" in capsys.readouterr().out
+    options = {"steps": 2, "size": 32, "progress": False}
+    expected = transfer("chelsea", "dots", precision="bfloat16", memory="low", **options)
+    assert (load_image(out) - expected.image).abs().max() <= 0.5 / 255 + 1e-6
 
 
 def test_help_lists_the_samples(capsys):
