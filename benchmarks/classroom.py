@@ -4,8 +4,9 @@
 
 Each notebook runs from beginning to end in its own kernel, on one thread. Time is processor time,
 which depends little on other programs, divided by that of the probe: ten steps at 128 pixels,
-measured in the same way. Results are written to nst_teach/costs.json after each notebook; those
-already in the table are skipped, unless you name them or pass --again.
+measured in the same way, on Linux or macOS (Windows does not tell the time of ended processes).
+Results are written to nst_teach/costs.json after each notebook; those already in the table are
+skipped, unless you name them or pass --again.
 """
 
 from __future__ import annotations

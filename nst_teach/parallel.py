@@ -21,6 +21,7 @@ from importlib import import_module
 from types import FrameType
 from typing import Generic, TypeVar
 
+import psutil
 import torch
 
 from nst_teach.progress import PROGRESS_VARIABLE, progress_bar
@@ -119,7 +120,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has ended: if that was killed, it could say nothing."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and psutil.pid_exists(parent):  # Windows keeps the number
             time.sleep(1)
         os._exit(1)
 

@@ -28,8 +28,8 @@ FOLDERS = ("/tests", "/tools", "/book/_extensions")
 TAKE_AWAY = f"""
 import importlib, os, signal, socket, sys
 sys.path[:0] = [{str(ROOT)!r}, *({str(ROOT)!r} + name for name in {FOLDERS})]
-import av, hypothesis.extra.numpy, joblib, jupyter_client, jupytext, matplotlib.pyplot, nbclient, nbformat, pytest, torch
-import playwright.sync_api, psutil, skimage.data, skimage.registration, torchvision.models
+import av, hypothesis.extra.numpy, joblib, jupyter_client, jupytext, matplotlib.pyplot, nbclient
+import nbformat, playwright.sync_api, psutil, pytest, torch, skimage.data, skimage.registration, torchvision.models
 for name in {MODULES}: sys.modules[name] = None
 for name in {FUNCTIONS}: vars(os).pop(name, None)
 for name in {SIGNALS}: vars(signal).pop(name, None)
@@ -116,6 +116,25 @@ def test_peak_memory_is_known_without_the_module_resource(monkeypatch, tmp_path)
     assert machine.peak_memory() == 123
     del state.peak_wset
     assert machine.peak_memory() == 0
+
+
+WORKER = """
+import os, sys, time
+parent = int(sys.argv[1])
+os.getppid = lambda: parent
+from nst_teach import parallel
+parallel._end_with(parent)
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_with_its_caller_where_the_number_of_the_parent_stays():
+    """On Windows a process is told its parent's number for ever, even when that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", WORKER, str(ended.pid)]
+    assert subprocess.run(command, env=environment, timeout=50, check=False).returncode == 1
 
 
 def test_all_processors_are_open_where_nobody_says_otherwise(monkeypatch):
