@@ -1,9 +1,9 @@
 """Time to quality: seconds until the loss is where the usual loop has brought it.
 
 The usual loop makes 300 evaluations; the lowest loss that it has seen by then is the target. Ours
-may begin at a quarter of the size, go on at half of it, and use any precision, but its image counts
-only when the plain objective, in single precision, says that it has reached the target. Those
-checks are a judge's and are not timed; everything else is, the targets of every size included.
+may use any precision and begin at smaller sizes ("coarse"), but its image counts only when the
+plain objective, in single precision, says that it has reached the target. Those checks are a
+judge's and are not timed; everything else is, the targets of every size included.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from torch import Tensor
 from usual import UsualLoop
 
 from nst_teach import FeatureNetwork, StyleObjective, load_image, optimize
+from nst_teach.precision import choose_precision
 
 Row = dict[str, object]
+Levels = tuple[tuple[int, int], ...]
 
 EVALUATIONS = 300
-LEVELS = ((4, 40), (2, 40))  # (the side is divided by, steps), before the full size
+LEVELS = ((4, 60), (2, 60))  # (the side is divided by, steps), before the full size
+THOROUGH = ("petite",)  # networks so fast that every way can be tried, and Adam
 LEAST_SIDE = 96  # pixels; a level smaller than this only leads astray
-MOST = 600  # steps at the full size
-NEAR = 1.02  # the judge is asked once our own loss is below this multiple of the target
+MOST = 400  # steps at the full size
+NEAR = 1.005  # the judge is asked once our own loss, perhaps rounded, is so near the target
 
 
 @dataclass(frozen=True)
@@ -44,19 +47,19 @@ class Trial:
 
 
 def quality(trial: Trial) -> Iterator[Row]:
-    """The usual loop with both of its optimisers, then ours in every available way."""
+    """The usual loop, with both of its optimisers if there is time, then ours."""
     network = ways.make_network(trial.network, trial.weights)
     photo, style = (load_image(name, size=trial.side) for name in (ways.PHOTO, ways.STYLE))
     judge = StyleObjective(photo, style, network)
     with Watcher() as watcher:
         usual = {
             name: usual_run(photo, style, network, judge.beta, name, trial.evaluations)
-            for name in ("lbfgs", "adam")
+            for name in (("lbfgs", "adam") if trial.network in THOROUGH else ("lbfgs",))
         }
         target = usual["lbfgs"]["loss"]
         found = {
-            way.name: our_run(trial.side, network, judge, way, float(target), levels)
-            for way, levels in our_ways(trial.side)
+            name: our_run(trial.side, network, judge, way, float(target), levels)
+            for name, way, levels in our_ways(trial)
         }
     yield {
         "key": trial.key,
@@ -70,10 +73,15 @@ def quality(trial: Trial) -> Iterator[Row]:
     }
 
 
-def our_ways(side: int) -> list[tuple[Contender, tuple[tuple[int, int], ...]]]:
-    """Single precision, and half where the machine has units for it; coarse to fine, either."""
-    rivals = [ways.OURS, ways.HALF]
-    return [(rival, LEVELS) for rival in rivals if ways.is_available(rival)]
+def our_ways(trial: Trial) -> list[tuple[str, Contender, Levels]]:
+    """The fastest precision on this machine, or both, at the full size alone and coarse to fine."""
+    rivals = [way for way in (ways.OURS, ways.HALF) if ways.is_available(way)]
+    if trial.network not in THOROUGH:
+        fastest = choose_precision("auto")
+        rivals = [way for way in rivals if way.precision == fastest] or [ways.OURS]
+    usable = tuple(level for level in LEVELS if trial.side // level[0] >= LEAST_SIDE)
+    found: list[tuple[str, Contender, Levels]] = [(way.name, way, ()) for way in rivals]
+    return found + [(f"{way.name}, coarse", way, usable) for way in rivals if usable]
 
 
 def usual_run(
@@ -105,7 +113,7 @@ def our_run(
     judge: StyleObjective,
     way: Contender,
     target: float,
-    levels: tuple[tuple[int, int], ...] = LEVELS,
+    levels: Levels,
 ) -> Row:
     """Seconds until the judge sees the target, the evaluations at each size, and the loss."""
     started, judged, verdict = time.perf_counter(), 0.0, float("inf")
@@ -122,8 +130,7 @@ def our_run(
         return verdict > target
 
     result: object = "content"
-    usable = [level for level in levels if side // level[0] >= LEAST_SIDE]
-    for part, steps in (*usable, (1, MOST)):
+    for part, steps in (*levels, (1, MOST)):
         small = side // part
         photo, style = (load_image(name, size=small) for name in (ways.PHOTO, ways.STYLE))
         goal = ways.objective(way, photo, style, network)

@@ -105,8 +105,8 @@ def quality(rows: Iterable[Row]) -> Table:
                 f"{usual['seconds'] / found['seconds']:.2f}" if found["reached"] else "not reached"
             )
             made.append((*name, way, f"{found['seconds']:.1f}", times, f"{found['loss']:.4g}"))
-        adam = row["usual"]["adam"]
-        made.append((*name, "usual, Adam", f"{adam['all']:.1f}", "", f"{adam['loss']:.4g}"))
+        if adam := row["usual"].get("adam"):
+            made.append((*name, "usual, Adam", f"{adam['all']:.1f}", "", f"{adam['loss']:.4g}"))
     columns = ("network", "side", "way", "seconds", "times as fast", "loss")
     return Table("Time to quality: the lowest loss of the usual loop", columns, made)
 

@@ -32,7 +32,7 @@ PARTIAL = ".partial"
 SIDES, QUICK_SIDES = (128, 256, 512, 1024), (128, 256)
 MEMORY_SIDES = (512, 1024)  # pixels; here the ways are compared, at other sides only ours is
 QUICK_NETWORKS = ("petite", "vgg19")
-TRIALS = (("petite", 512), ("vgg19", 256))
+TRIALS = (("petite", 256), ("vgg19", 192))
 REAL_SIDE = 256
 PARTS = ("rates", "startup", "evaluations", "memory", "quality", "real_thing")
 
