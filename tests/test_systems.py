@@ -29,7 +29,8 @@ TAKE_AWAY = f"""
 import importlib, os, signal, socket, sys
 sys.path[:0] = [{str(ROOT)!r}, *({str(ROOT)!r} + name for name in {FOLDERS})]
 import av, hypothesis.extra.numpy, joblib, jupyter_client, jupytext, matplotlib.pyplot, nbclient
-import nbformat, playwright.sync_api, psutil, pytest, torch, skimage.data, skimage.registration, torchvision.models
+import nbformat, playwright.sync_api, psutil, pytest, skimage.data, skimage.registration, torch
+import torchvision.models
 for name in {MODULES}: sys.modules[name] = None
 for name in {FUNCTIONS}: vars(os).pop(name, None)
 for name in {SIGNALS}: vars(signal).pop(name, None)
