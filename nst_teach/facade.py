@@ -7,10 +7,12 @@ from typing import Any, TypedDict
 
 import torch
 
+from nst_teach.estimates import announcement
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import check_memory, memory_advice
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective
+from nst_teach.progress import announced
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import DEFAULT_STEPS, Callback, optimize
@@ -78,8 +80,9 @@ def transfer(
         size: longer side of the result in pixels, `(H, W)`, or `None` for the content's own size.
         style_size: the same for the style; `None` means the longer side of the result.
         callback: called after each evaluation with `(record, image)`; return False to stop.
-        progress: show a progress bar if the run takes longer than two seconds (the environment
-            variable `NST_TEACH_PROGRESS=0` turns all of them off).
+        progress: show a progress bar if the run takes longer than two seconds, and before a run of
+            more than ten what it will cost, see `estimate` (the environment variable
+            `NST_TEACH_PROGRESS=0` turns all of them off).
         device: `None` means the device of the network. For any other device, a copy of the network
             is used.
         precision: `"float32"`, `"bfloat16"` or `"auto"`, the faster of the two on this device, see
@@ -124,17 +127,24 @@ def transfer(
         else:
             picture = load_image(style, size=style_size, device=device)
             objective = StyleObjective(content, picture, network, **weights)
-    return optimize(
-        objective,
-        start,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        steps=steps,
-        seed=seed,
-        callback=callback,
-        progress=progress,
-        settings=describe(objective) | _origin(start, seed),
-    )
+    with announced(lambda: _price(objective, optimizer, steps), progress):
+        return optimize(
+            objective,
+            start,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            steps=steps,
+            seed=seed,
+            callback=callback,
+            progress=progress,
+            settings=describe(objective) | _origin(start, seed),
+        )
+
+
+def _price(objective: StyleObjective, optimizer: str, steps: int) -> str | None:
+    """What a long run will cost, as a sentence."""
+    price = announcement(objective, optimizer=optimizer, steps=steps)
+    return None if price is None else f"The run will take {price.sentence()}."
 
 
 def describe(objective: StyleObjective) -> dict[str, Any]:

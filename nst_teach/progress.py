@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
+from collections.abc import Callable, Generator
 from typing import Any, cast
 
 PROGRESS_VARIABLE = "NST_TEACH_PROGRESS"
@@ -36,8 +38,34 @@ def film_bar(frames: int | None, shown: bool) -> Any:
 def _bar(total: int | None, shown: bool, **options: Any) -> Any:
     from tqdm import tqdm
 
-    hidden = not shown or os.environ.get(PROGRESS_VARIABLE) == "0"
-    return tqdm(total=total, leave=False, disable=hidden, file=_line(), **options)
+    return tqdm(total=total, leave=False, disable=_hidden(shown), file=_line(), **options)
+
+
+@contextlib.contextmanager
+def announced(sentence: Callable[[], str | None], shown: bool) -> Generator[None]:
+    """Show a sentence, if there is one, above the bar of this block.
+
+    It stays in a terminal, and is removed from a notebook at the end.
+
+    Args:
+        sentence: computes it; not called if bars are hidden.
+        shown: as for `progress_bar`.
+    """
+    text = None if _hidden(shown) else sentence()
+    if text is None:
+        yield
+        return
+    line = _line()
+    print(text, file=line or sys.stderr)
+    try:
+        yield
+    finally:
+        if line:
+            line.write("")
+
+
+def _hidden(shown: bool) -> bool:
+    return not shown or os.environ.get(PROGRESS_VARIABLE) == "0"
 
 
 class NotebookLine(io.TextIOBase):

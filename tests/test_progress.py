@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import nbformat
 import pytest
 from conftest import ROOT
 from nbclient import NotebookClient
 
+from nst_teach import progress
 from nst_teach.progress import NotebookLine, progress_bar
 
 LONG = """
@@ -53,3 +56,52 @@ def test_a_line_that_never_showed_anything_shows_no_emptiness(text):
     line = NotebookLine()
     assert line.write(text) == len(text)
     assert line._shown is None
+
+
+# --- what a run will cost ------------------------------------------------------------------------
+
+
+def test_a_sentence_stays_in_a_terminal(capsys, monkeypatch):
+    monkeypatch.delenv(progress.PROGRESS_VARIABLE, raising=False)
+    with progress.announced(lambda: "About 40 s.", shown=True):
+        pass
+    assert capsys.readouterr().err == "About 40 s.\n"
+
+
+@pytest.mark.parametrize("hidden", ["by the argument", "by the variable"])
+def test_a_hidden_sentence_is_not_computed(monkeypatch, hidden):
+    variable = "0" if hidden == "by the variable" else "1"
+    monkeypatch.setenv(progress.PROGRESS_VARIABLE, variable)
+    with progress.announced(lambda: pytest.fail("computed"), shown=variable == "0"):
+        pass
+
+
+def test_no_sentence_for_a_short_run(capsys, monkeypatch):
+    monkeypatch.delenv(progress.PROGRESS_VARIABLE, raising=False)
+    with progress.announced(lambda: None, shown=True):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_a_sentence_leaves_a_notebook_at_the_end(monkeypatch):
+    monkeypatch.delenv(progress.PROGRESS_VARIABLE, raising=False)
+    written = []
+
+    class Line(io.StringIO):
+        def write(self, text):
+            written.append(text)
+            return len(text)
+
+    monkeypatch.setattr(progress, "_line", Line)
+    with pytest.raises(KeyboardInterrupt), progress.announced(lambda: "About 40 s.", shown=True):
+        raise KeyboardInterrupt
+    assert written == ["About 40 s.", "\n", ""]
+
+
+def test_transfer_says_what_a_long_run_costs(capsys, monkeypatch):
+    from nst_teach import estimates, transfer
+
+    monkeypatch.delenv(progress.PROGRESS_VARIABLE, raising=False)
+    monkeypatch.setattr(estimates, "WORTH_SAYING", 0.0)
+    transfer("chelsea", "dots", size=32, steps=2)
+    assert "evaluations at 32×21 px." in capsys.readouterr().err
