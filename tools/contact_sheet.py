@@ -39,7 +39,14 @@ def table(photos: list[str], styles: list[str], width: int) -> list[list[torch.T
         content = cell(photo, width)
         row = [content]
         for style in styles:
-            result = transfer(content, style, size=None, steps=STEPS, total_variation=None)
+            result = transfer(
+                content,
+                style,
+                size=None,
+                steps=STEPS,
+                total_variation=None,
+                precision="auto",
+            )
             print(photo, style, result, flush=True)
             row.append(result.image)
         rows.append(row)
