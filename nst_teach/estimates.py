@@ -16,7 +16,7 @@ from nst_teach import machine
 from nst_teach.calibration import BOWL_STEPS, Work, arithmetic, calibration
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import TransferError
-from nst_teach.networks import FeatureNetwork, load_network
+from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective, layer_weights
 from nst_teach.optimizers import OPTIMIZERS
 from nst_teach.regions import Style
@@ -214,14 +214,18 @@ def predict(
 def announcement(objective: StyleObjective, *, optimizer: str, steps: int) -> Estimate | None:
     """The estimate of a long run; `None` if it takes less than `WORTH_SAYING` seconds.
 
-    A single small evaluation is enough to recognise most short runs, so that they begin at once.
+    A single small evaluation is enough to recognise most short runs, so that they begin at once. A
+    network that has no features of small images cannot be timed with them; then it is `None`, too.
 
     Args:
         objective: of the run.
         optimizer, steps: as for `transfer`, as are the errors.
     """
     work, size = Work.of(objective), (objective.content.shape[-2], objective.content.shape[-1])
-    point = calibration(work).first()
+    try:
+        point = calibration(work).first()
+    except NetworkError:  # a network so deep that no small image is large enough
+        return None
     each = point.evaluation * work.extent(size).computed / point.pixels
     if evaluations(optimizer, steps) * each < WORTH_SAYING:
         return None

@@ -211,6 +211,12 @@ def test_a_short_run_is_not_announced_and_costs_one_small_evaluation(clock, netw
     assert long.size == (300, 300)
 
 
+def test_a_network_without_features_of_small_images_is_run_without_a_word():
+    deep = build_vgg("deep", ((2,),) * 11, "average")  # relu11_1 needs 2¹⁰ pixels
+    objective = Work(deep, (), ("relu11_1",)).objective(1024)
+    assert announcement(objective, optimizer="adam", steps=10_000) is None
+
+
 @pytest.mark.parametrize("changes", [{}, {"masks": (True, False)}, {"memory": "low"}])
 def test_an_objective_tells_what_it_evaluates(network, changes):
     made = work(network, **changes)
