@@ -136,8 +136,19 @@ def run(options: argparse.Namespace) -> dict:
 
 def _settings(options: argparse.Namespace) -> dict:
     """What decides whether a run that was cut can go on: the machine, and what was asked for."""
-    asked = {name: str(value) for name, value in vars(options).items() if name != "out"}
+    asked = {name: _nameless(value) for name, value in vars(options).items() if name != "out"}
     return {"machine": quiet.machine(), "asked": asked}
+
+
+def _nameless(value: object) -> object:
+    """Without the folders of this machine: of a path, the last part alone."""
+    if isinstance(value, Path):
+        return value.name
+    if isinstance(value, list):
+        return [_nameless(each) for each in value]
+    if isinstance(value, str) and "=" in value:  # NETWORK=FILE
+        return f"{value.partition('=')[0]}={Path(value.partition('=')[2]).name}"
+    return value
 
 
 def _begun(partial: Path, settings: dict) -> dict:

@@ -248,6 +248,15 @@ def test_a_busy_process_is_noticed(monkeypatch, used, is_quiet):
     assert watcher.others == used
 
 
+def test_the_file_names_no_folder_of_this_machine(tmp_path):
+    words = ["--neural-style-pt", "/home/someone/neural-style-pt", "--weights", "vgg19=/data/v.pth"]
+    asked = suite._settings(options(tmp_path, *words))["asked"]
+    assert asked["neural_style_pt"] == "neural-style-pt"
+    assert asked["weights"] == ["vgg19=v.pth"]
+    assert asked["sides"] == [32]
+    assert "/" not in json.dumps(asked)
+
+
 def test_a_quick_run_replaces_nothing_that_a_page_shows(monkeypatch):
     seen = []
     monkeypatch.setattr(suite, "run", lambda options: seen.append(options.out) or {})
