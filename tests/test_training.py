@@ -499,6 +499,19 @@ def test_a_whole_report(training, pictures, partial_file, narrow_file, tmp_path,
     )
     assert report["seconds_per_100_evaluations"] > 0
     assert report["half_precision"] == pytest.approx(report["single_precision"], abs=0.05)
+    # Only the stylisations, of a report in which they are wrong:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(report | {"stylisation": {}}))
+    words = ["--renew", "--contents", "one", "--styles", "two", "--out", str(file)]
+    words += ["--exact", str(partial_file), "--pictures", str(pictures)]
+    words += ["--weights", str(folder / "petite.safetensors")]
+    assert evaluate_petite.renew(evaluate_petite.parse(words)) == json.loads(json.dumps(report))
+
+
+def test_a_report_needs_its_run_unless_it_is_renewed(capsys):
+    with pytest.raises(SystemExit):
+        evaluate_petite.parse(["--exact", "a", "--pictures", "b", "--out", "c"])
+    assert "--renew" in capsys.readouterr().err
 
 
 def test_seconds_per_100_evaluations_does_just_so_many(petite, noise, monkeypatch):

@@ -12,6 +12,11 @@ Four questions, for pictures that were not used in the training:
    Beside it: the same with random weights, and with the exact VGG-19 itself.
 3. How long do 100 evaluations take?
 4. How large is it, does a filter never fire, and does half precision matter?
+
+Question 2 depends on the optimiser too. `--renew` answers only this one again, in an existing
+report, and needs neither the training's folder nor the narrow network:
+
+    python tools/evaluate_petite.py --renew --exact FILE --pictures FOLDER --out REPORT
 """
 
 from __future__ import annotations
@@ -202,6 +207,13 @@ def read(folders: list[Path], names: list[str] | None, size: int, limit: int | N
     return [load_image(p, size=size) for p in paths]
 
 
+def renew(arguments: argparse.Namespace) -> dict:
+    """An existing report with its stylisations measured again."""
+    report = json.loads(arguments.out.read_text(encoding="utf-8"))
+    petite = load_network("petite", weights=arguments.weights)
+    return report | {"stylisation": judged(arguments, petite, load_teacher(arguments.exact))}
+
+
 def evaluate(arguments: argparse.Namespace) -> dict:
     petite = load_network("petite", weights=arguments.weights)
     exact, narrow = load_teacher(arguments.exact), load_teacher(arguments.narrow)
@@ -222,7 +234,8 @@ def evaluate(arguments: argparse.Namespace) -> dict:
     print(scores, flush=True)
     report["dead_filters"] = dead_filters(petite, test)
     if not arguments.quick:
-        report |= slow_part(arguments, petite, exact)
+        report["stylisation"] = judged(arguments, petite, exact)
+        report |= timed(arguments, petite)
     return report
 
 
@@ -232,7 +245,7 @@ def random_network() -> FeatureNetwork:
     return build_vgg("random", PETITE_PLAN, "average")
 
 
-def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
+def judged(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teacher) -> dict:
     networks = {
         **{f"petite, β/{d}": (petite, d) for d in BETA_DIVISORS},
         "petite": (petite, 1),
@@ -241,9 +254,16 @@ def slow_part(arguments: argparse.Namespace, petite: FeatureNetwork, exact: Teac
     }
     contents = read(arguments.pictures, arguments.contents, STYLE_SIZE)
     styles = read(arguments.pictures, arguments.styles, STYLE_SIZE)
+    return stylisations(networks, exact, contents, styles)
+
+
+def timed(arguments: argparse.Namespace, petite: FeatureNetwork) -> dict:
+    content, style = (
+        read(arguments.pictures, names[:1], STYLE_SIZE)[0]
+        for names in (arguments.contents, arguments.styles)
+    )
     return {
-        "stylisation": stylisations(networks, exact, contents, styles),
-        "seconds_per_100_evaluations": seconds_per_100(petite, contents[0], styles[0]),
+        "seconds_per_100_evaluations": seconds_per_100(petite, content, style),
         "threads": torch.get_num_threads(),
     }
 
@@ -252,22 +272,28 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--weights", type=Path, default=WEIGHTS_FOLDER / "petite.safetensors")
-    add("--run", type=Path, required=True, help="the training's folder (train_petite.py --out)")
+    add("--renew", action="store_true", help="only the stylisations, of the report in --out")
+    add("--run", type=Path, help="the training's folder (train_petite.py --out)")
     add("--exact", required=True, help="the exact VGG-19 ('vgg19' or a file, to relu3_1 at least)")
-    add("--narrow", required=True, help="a narrow VGG-19 with heads to relu5_1")
-    add("--fit", type=Path, action="append", required=True, help="pictures to solve the heads on")
-    add("--test", type=Path, action="append", required=True, help="pictures to measure R² on")
+    add("--narrow", help="a narrow VGG-19 with heads to relu5_1")
+    add("--fit", type=Path, action="append", help="pictures to solve the heads on")
+    add("--test", type=Path, action="append", help="pictures to measure R² on")
     add("--pictures", type=Path, action="append", required=True, help="where contents, styles lie")
     add("--contents", nargs="+", default=["kodim08", "kodim21"])
     add("--styles", nargs="+", default=["starry_night", "the_scream", "great_wave"])
     add("--out", type=Path, required=True, help="the report (JSON)")
     add("--quick", action="store_true", help="only R² and dead filters")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if not (
+        arguments.renew or all((arguments.run, arguments.narrow, arguments.fit, arguments.test))
+    ):
+        parser.error("--run, --narrow, --fit and --test are needed, unless --renew is given")
+    return arguments
 
 
 if __name__ == "__main__":
     arguments = parse()
-    report = evaluate(arguments)
+    report = renew(arguments) if arguments.renew else evaluate(arguments)
     arguments.out.write_text(
         json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
     )
