@@ -33,7 +33,6 @@ OLDEST_PYTHON = (3, 11)
 NOTEBOOK_PACKAGES = {
     "ipykernel": "run the notebooks",
     "ipywidgets": "use the studio of chapter 7",
-    "joblib": "run the sweep of chapter 8",
 }
 """Packages that only the notebooks need, and their purpose. Everything else runs without them."""
 

@@ -82,8 +82,8 @@ def test_a_prerelease_of_torch_counts(without):
 
 
 def test_what_only_a_chapter_needs_is_a_warning(without):
-    without("joblib")
-    assert_helpful(doctor.check_notebooks(), "warning", "chapter 8", "pip install joblib")
+    without("ipywidgets")
+    assert_helpful(doctor.check_notebooks(), "warning", "chapter 7", "pip install ipywidgets")
 
 
 def test_torchvision_of_another_build_is_seen(monkeypatch):
