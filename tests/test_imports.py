@@ -10,7 +10,16 @@ import pytest
 from conftest import ROOT
 
 PACKAGES = ("nst_teach", "nst_teach_checks")
-ORDER = ("samples", "images", "weight_files", "networks", "losses", "objective")
+ORDER = (
+    "samples",
+    "images",
+    "weight_files",
+    "networks",
+    "losses",
+    "precision",
+    "tiles",
+    "objective",
+)
 """Through these a picture becomes a number, one after the other: a reader's order, too."""
 
 
