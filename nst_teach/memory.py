@@ -32,7 +32,7 @@ def memory_reason(image: Tensor) -> str:
     height, width = image.shape[-2:]
     return (
         f"memory ran out at {width}×{height} pixels. Use a smaller size= (half the side needs "
-        "a quarter of the memory), or a smaller network."
+        "a quarter of the memory), memory='low', or a smaller network."
     )
 
 
@@ -60,8 +60,8 @@ def check_memory(image: Tensor, network: FeatureNetwork, layers: Iterable[str]) 
         side = math.floor(max(height, width) * (free / needed) ** 0.5)
         raise TransferError(
             f"{width}×{height} pixels need at least {needed / 1e9:.3g} GB with {network.name}; "
-            f"only {free / 1e9:.3g} GB of memory are free. Use size={side} or less, or a smaller "
-            "network."
+            f"only {free / 1e9:.3g} GB of memory are free. Use size={side} or less, "
+            "memory='low', or a smaller network."
         )
 
 
