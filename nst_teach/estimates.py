@@ -229,10 +229,21 @@ def announcement(objective: StyleObjective, *, optimizer: str, steps: int) -> Es
     each = point.evaluation * work.extent(size).computed / point.pixels
     if evaluations(optimizer, steps) * each < WORTH_SAYING:
         return None
+    whole = expected(objective, optimizer=optimizer, steps=steps)
+    return whole if whole.seconds >= WORTH_SAYING else None
+
+
+def expected(objective: StyleObjective, *, optimizer: str, steps: int) -> Estimate:
+    """The estimate for a run with an objective that exists already.
+
+    Args:
+        objective: of the run.
+        optimizer, steps: as for `transfer`, as are the errors.
+    """
+    work, size = Work.of(objective), (objective.content.shape[-2], objective.content.shape[-1])
     style = (objective.style.shape[-2], objective.style.shape[-1])
     styles = [style] * max(1, len(work.masks))
-    whole = predict(work, size, styles=styles, optimizer=optimizer, steps=steps)
-    return whole if whole.seconds >= WORTH_SAYING else None
+    return predict(work, size, styles=styles, optimizer=optimizer, steps=steps)
 
 
 def evaluations(optimizer: str, steps: int) -> int:

@@ -7,9 +7,9 @@ from typing import Any, TypedDict
 
 import torch
 
-from nst_teach.estimates import announcement
+from nst_teach.estimates import announcement, expected
 from nst_teach.images import ImageSource, Size, load_image
-from nst_teach.memory import check_memory, memory_advice
+from nst_teach.memory import LARGE, check_memory, memory_advice
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective
 from nst_teach.progress import announced
@@ -127,6 +127,8 @@ def transfer(
         else:
             picture = load_image(style, size=style_size, device=device)
             objective = StyleObjective(content, picture, network, **weights)
+    if steps and memory == "low" and content.shape[-2] * content.shape[-1] >= LARGE:
+        expected(objective, optimizer=optimizer, steps=steps).require()
     with announced(lambda: _price(objective, optimizer, steps), progress):
         return optimize(
             objective,

@@ -190,3 +190,14 @@ def test_strided_convolutions_cannot_be_tiled():
 def test_several_styles_cannot_be_tiled():
     with pytest.raises(ValueError, match="several styles"):
         transfer("chelsea", [Style("dots"), Style("woodcut_wave")], size=64, steps=1, memory="low")
+
+
+def test_tiles_that_do_not_fit_either_are_refused_before_the_run(monkeypatch):
+    from types import SimpleNamespace
+
+    from nst_teach import TransferError, facade, machine
+
+    monkeypatch.setattr(facade, "LARGE", 1)
+    monkeypatch.setattr(machine, "memory", lambda: SimpleNamespace(free=1_000_000))
+    with pytest.raises(TransferError, match=r"of memory are free. Use size=\d+ or less"):
+        transfer("chelsea", "dots", size=64, steps=1, memory="low", progress=False)
