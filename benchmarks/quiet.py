@@ -52,7 +52,7 @@ class Watcher:
     """
 
     def __enter__(self) -> Watcher:
-        self.load = round(os.getloadavg()[0], 2)
+        self.load = round(psutil.getloadavg()[0], 2)
         self._before, self._times, self._started = _used(), psutil.cpu_times(), time.monotonic()
         self.others = self.stolen = 0.0
         return self

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from pathlib import Path
 import contenders as ways
 import measuring
 import others
+import psutil
 import quality
 import quiet
 import report
@@ -126,7 +126,7 @@ def run(options: argparse.Namespace) -> dict:
             print(f"{minutes:5.1f} min  {part:11}  {row['key']}{_mark(row)}", flush=True)
     record["disturbed"] = report.disturbed(record["rows"])
     record["quiet"] = not record["disturbed"]
-    record["load"]["end"] = round(os.getloadavg()[0], 2)
+    record["load"]["end"] = round(psutil.getloadavg()[0], 2)
     record["minutes"] = round((time.monotonic() - started) / 60, 1)
     record["tables"] = [table.as_json() for table in report.tables(record["rows"])]
     _write(out, record)
@@ -164,7 +164,7 @@ def _begun(partial: Path, settings: dict) -> dict:
         "settings": settings,
         "seed": ways.SEED,
         "pictures": [ways.PHOTO, ways.STYLE],
-        "load": {"start": round(os.getloadavg()[0], 2)},
+        "load": {"start": round(psutil.getloadavg()[0], 2)},
         "rows": [],
     }
 
