@@ -72,9 +72,12 @@ class Work:
     """What a run evaluates: everything but its pictures.
 
     Attributes:
-        network, content_layers, style_layers: as for `StyleObjective`.
+        network: computes the features.
+        content_layers: their names.
+        style_layers: their names.
         masks: for several styles, whether each has a mask; empty for a single one.
-        precision, memory: as for `transfer`.
+        precision: as for `transfer`.
+        memory: as for `transfer`.
     """
 
     network: FeatureNetwork
@@ -256,7 +259,8 @@ class LiveBytes(TorchDispatchMode):
     """Counts the bytes of all tensors that come into being within the block, until they are freed.
 
     Attributes:
-        now, peak: bytes at this moment, and the most so far.
+        now: bytes at this moment.
+        peak: the most so far.
     """
 
     def __init__(self) -> None:

@@ -71,7 +71,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photos", nargs="+", default=PHOTOS)
     parser.add_argument("--styles", nargs="+", default=STYLES)
-    parser.add_argument("--size", type=int, default=288, help="width of a picture (%(default)s)")
+    parser.add_argument("--size", type=int, default=512, help="width of a picture (%(default)s)")
     parser.add_argument("--out", type=Path, default=ROOT / "book/images/contact_sheet.jpg")
     options = parser.parse_args()
     rows = table(list(options.photos), list(options.styles), options.size)
