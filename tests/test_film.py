@@ -470,6 +470,7 @@ def test_it_does_what_paint_clip_does(folder):
         content_layers="relu3_1",
         style_layers={"relu1_1": 0.7, "relu2_1": 0.3},
         style_size=24,
+        precision="auto",
         **QUICK,
     )
     kept = load_clip(finished_frames(folder / "out.gif.frames", 2))
@@ -598,7 +599,9 @@ def test_options_are_called_as_in_python():
 
 
 def test_defaults_are_those_of_python():
+    """Except the precision, as for a single picture."""
     given = vars(film_command.parser().parse_args(["a", "b", "-o", "c.mp4"]))
+    assert given.pop("precision") == "auto"
     for name, parameter in inspect.signature(paint_clip).parameters.items():
         if name in given and parameter.default is not inspect.Parameter.empty:
             assert given[name] == parameter.default, name

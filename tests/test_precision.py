@@ -129,7 +129,7 @@ def test_the_two_precisions_are_two_objectives(network, pictures):
 
 
 @pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_a_run_ends_within_two_percent_of_float32(network, optimizer):
+def test_this_run_ends_within_two_percent_of_float32(network, optimizer):
     settings = {"network": network, "size": 64, "steps": 60, "optimizer": optimizer}
     plain = transfer("chelsea", "night_swirls", **settings, progress=False)
     fast = transfer("chelsea", "night_swirls", **settings, precision="bfloat16", progress=False)

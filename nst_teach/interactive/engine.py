@@ -358,6 +358,7 @@ class Engine:
             "alpha": self.objective.alpha,
             "beta": self.objective.beta,
             "total_variation": self.objective.total_variation,
+            "precision": self.objective.precision,
             "start": self._used.start if isinstance(self._used.start, str) else "picture",
             "seed": self._used.seed,
         }
