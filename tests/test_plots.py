@@ -49,6 +49,7 @@ def run(history) -> Result:
 @pytest.fixture(autouse=True)
 def no_open_figure():
     """A figure that stays open would be shown twice in a notebook, and fill the memory."""
+    plt.close("all")  # those of other tests in this process
     yield
     left_open = plt.get_fignums()
     plt.close("all")
