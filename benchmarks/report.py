@@ -104,7 +104,8 @@ def quality(rows: Iterable[Row]) -> Table:
             times = (
                 f"{usual['seconds'] / found['seconds']:.2f}" if found["reached"] else "not reached"
             )
-            made.append((*name, way, f"{found['seconds']:.1f}", times, f"{found['loss']:.4g}"))
+            lost = f"{found['loss']:.4g}" if found["reached"] else "higher"
+            made.append((*name, way, f"{found['seconds']:.1f}", times, lost))
         if adam := row["usual"].get("adam"):
             made.append((*name, "usual, Adam", f"{adam['all']:.1f}", "", f"{adam['loss']:.4g}"))
     columns = ("network", "side", "way", "seconds", "times as fast", "loss")
