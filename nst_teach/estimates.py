@@ -20,7 +20,7 @@ from nst_teach.networks import FeatureNetwork, NetworkError, load_network
 from nst_teach.objective import Layers, StyleObjective, layer_weights
 from nst_teach.optimizers import OPTIMIZERS
 from nst_teach.regions import Style
-from nst_teach.run import DEFAULT_STEPS, Callback
+from nst_teach.run import DEFAULT_SIZE, DEFAULT_STEPS, Callback
 
 if TYPE_CHECKING:
     from nst_teach.results import Result
@@ -121,7 +121,7 @@ def estimate(
     optimizer: str = "lbfgs",
     learning_rate: float | None = None,
     steps: int = DEFAULT_STEPS,
-    size: Size | None = 256,
+    size: Size | None = DEFAULT_SIZE,
     style_size: Size | None = None,
     seed: int = 0,
     callback: Callback | None = None,

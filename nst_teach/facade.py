@@ -15,10 +15,8 @@ from nst_teach.objective import Layers, StyleObjective
 from nst_teach.progress import announced
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
-from nst_teach.run import DEFAULT_STEPS, Callback, optimize
+from nst_teach.run import DEFAULT_SIZE, DEFAULT_STEPS, Callback, optimize
 from nst_teach.starts import STARTS
-
-DEFAULT_SIZE = 256  # longer side in pixels; 100 L-BFGS steps take about 10 s on two CPU cores
 
 
 class Weights(TypedDict):

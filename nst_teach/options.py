@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from nst_teach import __version__, objective, optimizers
-from nst_teach.facade import DEFAULT_SIZE, transfer
+from nst_teach.facade import transfer
 from nst_teach.images import CONVENTIONS
 from nst_teach.networks import NETWORK_VARIABLE, FeatureNetwork, load_network
 from nst_teach.objective import MEMORIES
 from nst_teach.precision import PRECISIONS
 from nst_teach.results import Result
+from nst_teach.run import DEFAULT_SIZE
 from nst_teach.starts import STARTS
 
 EXIT_BAD_INPUT = 2

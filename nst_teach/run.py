@@ -22,6 +22,7 @@ from nst_teach.records import Record, Stop
 from nst_teach.results import Memory, Result
 from nst_teach.starts import STARTS, as_start, make_start
 
+DEFAULT_SIZE = 256  # longer side in pixels; 100 L-BFGS steps take about 10 s on two CPU cores
 DEFAULT_STEPS = 150  # from a content start, the image hardly changes after that
 
 Callback = Callable[[Record, Tensor], Any]
@@ -206,14 +207,25 @@ class _Run:
             self._keep(_Evaluated(image, self._record(losses), self.history[-1].total))
 
     def _confirm(self) -> None:
-        """After a run in bfloat16, the losses of the result are computed in float32."""
+        """After a run in bfloat16, the losses of the result are computed in float32.
+
+        If that fails, the image is kept with the rounded losses, and the run counts as ended early.
+        """
         objective, record = self.objective, self.best.record
         if not isinstance(objective, StyleObjective) or objective.precision == "float32":
             return
         if record is None:
             return
-        with contextlib.suppress(MemoryError, RuntimeError), torch.no_grad():
-            exact = replace(record, **_values(objective.in_float32(self.best.image)))
+        try:
+            with torch.no_grad():
+                exact = replace(record, **_values(objective.in_float32(self.best.image)))
+        except KeyboardInterrupt:
+            self._end_early(Stop.INTERRUPTED)
+        except (MemoryError, RuntimeError) as error:
+            if not lacks_memory(error):
+                raise
+            self._end_early(Stop.OUT_OF_MEMORY, _warned(memory_reason(self.best.image)))
+        else:
             self.history = [exact if r is record else r for r in self.history]
             self.best = _Evaluated(self.best.image, exact, exact.total)
 

@@ -15,6 +15,7 @@ from nst_teach import (
 )
 from nst_teach import precision as precision_module
 from nst_teach.precision import PRECISIONS, choose_precision, speedup
+from nst_teach.records import Stop
 
 SIDE = 64
 
@@ -146,6 +147,23 @@ def test_the_loss_of_a_result_is_that_of_its_image_in_float32(network, pictures)
     assert result.loss != fast(result.image).total.item()  # the test can fail
     assert result.record in result.history
     assert result.record.style.keys() == plain.style_layers.keys()
+
+
+@pytest.mark.parametrize(
+    ("error", "stop"),
+    [(KeyboardInterrupt(), Stop.INTERRUPTED), (MemoryError(), Stop.OUT_OF_MEMORY)],
+)
+@pytest.mark.filterwarnings("ignore:memory ran out")
+def test_nothing_is_lost_if_the_last_evaluation_in_float32_fails(network, pictures, error, stop):
+    class Failing(StyleObjective):
+        def in_float32(self, image):
+            raise error
+
+    objective = Failing(*pictures, network, precision="bfloat16")
+    result = optimize(objective, "content", steps=3, progress=False)
+    assert result.stopped is stop
+    assert result.loss == pytest.approx(objective(result.image).total.item(), rel=1e-4)
+    assert len(result.history) >= 4
 
 
 def test_a_run_in_bfloat16_is_the_same_twice(network, pictures):
