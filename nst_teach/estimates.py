@@ -96,7 +96,8 @@ class Estimate:
         if self.fits(free):
             return
         height, width = self.size
-        other = "" if self.memory == "low" else ' With memory="low" a larger one fits.'
+        other = ' With memory="low", petite or a VGG takes a larger one.'
+        other = "" if self.memory == "low" else other
         raise TransferError(
             f"{width}×{height} pixels need about {_bytes(self.needed)} with {self.network}; only "
             f"{_bytes(free)} of memory are free. Use size={self.largest_side(free)} or less, or a "
