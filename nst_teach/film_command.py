@@ -28,7 +28,7 @@ from nst_teach.options import (
     add_run,
     add_sizes,
     add_weights,
-    network_of,
+    settings_of,
 )
 from nst_teach.outputs import check_output
 from nst_teach.run import DEFAULT_STEPS
@@ -92,28 +92,14 @@ def _painted(clip: Clip, arguments: argparse.Namespace, work: Path) -> Iterator[
     return paint_clip(
         clip,
         arguments.style,
-        network=network_of(arguments),
-        content_layers=arguments.content_layers,
-        style_layers=arguments.style_layers,
-        alpha=arguments.alpha,
-        beta=arguments.beta,
-        total_variation=arguments.total_variation,
         temporal=arguments.temporal,
         long_term=arguments.long_term,
         passes=arguments.passes,
         motion=arguments.motion,
         boundaries=arguments.boundaries,
-        start=arguments.start,
-        optimizer=arguments.optimizer,
-        learning_rate=arguments.learning_rate,
-        steps=arguments.steps,
         first_steps=arguments.first_steps,
-        style_size=arguments.style_size,
-        seed=arguments.seed,
         folder=work,
-        progress=not arguments.quiet,
-        precision=arguments.precision,
-        memory=arguments.memory,
+        **settings_of(arguments),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from nst_teach import __version__, objective, optimizers
 from nst_teach.facade import transfer
@@ -95,26 +96,18 @@ def network_of(arguments: argparse.Namespace) -> FeatureNetwork:
 
 def transfer_of(arguments: argparse.Namespace) -> Result:
     """The transfer that the options ask for; `photo` and `style` are among them."""
-    return transfer(
-        arguments.photo,
-        arguments.style,
-        network=network_of(arguments),
-        content_layers=arguments.content_layers,
-        style_layers=arguments.style_layers,
-        alpha=arguments.alpha,
-        beta=arguments.beta,
-        total_variation=arguments.total_variation,
-        start=arguments.start,
-        optimizer=arguments.optimizer,
-        learning_rate=arguments.learning_rate,
-        steps=arguments.steps,
-        size=arguments.size,
-        style_size=arguments.style_size,
-        seed=arguments.seed,
-        progress=not arguments.quiet,
-        precision=arguments.precision,
-        memory=arguments.memory,
+    return transfer(arguments.photo, arguments.style, size=arguments.size, **settings_of(arguments))
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that `transfer` and `paint_clip` have in common."""
+    names = (
+        *("content_layers", "style_layers", "alpha", "beta", "total_variation"),
+        *("start", "optimizer", "learning_rate", "steps", "style_size", "seed"),
+        *("precision", "memory"),
     )
+    given = {name: getattr(arguments, name) for name in names}
+    return given | {"network": network_of(arguments), "progress": not arguments.quiet}
 
 
 def add_manners(p: argparse.ArgumentParser) -> None:

@@ -530,7 +530,7 @@ def test_ctrl_c_before_the_first_frame_says_so(folder, capsys, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(film_command, "network_of", interrupt)
+    monkeypatch.setattr(film_command, "settings_of", interrupt)
     assert run() == 130
     assert said(capsys) == "nst-teach: interrupted, and nothing was written\n"
 
