@@ -130,7 +130,8 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"Samples, usable in place of a file: {', '.join(samples.names())}. "
         f"`nst-teach {BATCH} --help` explains how to repaint folders of photos, and `nst-teach "
         f"{FILM} --help` how to repaint a film. `nst-teach {DOCTOR}` checks this machine and "
-        "predicts how long each page of the course takes on it. Write "
+        "predicts how long each page of the course takes on it. `nst-teach class --help` explains "
+        "how teachers learn what a class has learned. Write "
         f"./{BATCH}, ./{FILM} or ./{DOCTOR} for a photograph of that name.",
     )
     p.add_argument("photo", metavar="PHOTO", help="a file, or the name of a sample")

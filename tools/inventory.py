@@ -1,4 +1,5 @@
-"""Write the concept inventory: its page, its printable sheets, its files for Moodle and Canvas.
+"""Write the concept inventory: its page, its printable sheets, its files for Moodle and Canvas,
+the key that `nst-teach class` reads, and examples of the files of answers that it takes.
 
     python tools/inventory.py            write the files that changed
     python tools/inventory.py --check    write nothing; fail if the source is faulty or a file stale
@@ -28,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = "book/inventory.yml"
 GUIDE = "book/teaching.md"
 DOWNLOADS = "book/_static/inventory"
+KEY = "nst_teach_checks/class_results/inventory.json"
+"""What `nst-teach class` reads: the options in the order of the forms, and what each stands for."""
 
 RIGHT = "right"
 OPTIONS = 4
@@ -178,6 +181,9 @@ def expected(root: Path = ROOT) -> dict[Path, bytes]:
         texts[stem.with_suffix(".gift")] = formats.gift(questions, form)
         texts[stem.with_suffix(".html")] = formats.sheet(questions, form)
         packages[stem.with_suffix(".zip")] = inventory_qti.package(questions, form)
+    for form, name in zip(content.forms, ("before", "after"), strict=True):
+        texts[root / DOWNLOADS / f"{name}.csv"] = formats.answers(content.forms[form])
+    texts[root / KEY] = formats.key(content)
     guide = root / GUIDE
     texts[guide] = with_list(guide.read_text(encoding="utf-8"), formats.misconceptions(content))
     return {path: text.encode() for path, text in texts.items()} | packages

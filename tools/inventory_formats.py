@@ -1,4 +1,4 @@
-"""The formats of the concept inventory: a page of the book, a sheet to print, GIFT, a list.
+"""The formats of the concept inventory: a page of the book, a sheet to print, GIFT, a list, a key.
 
 Each function turns the questions of tools/inventory.py into the text of one file. Formulas stand
 between dollars in the source. The page leaves them to MathJax, GIFT marks them for the filter of
@@ -8,6 +8,7 @@ Moodle, and the sheet, which must not need a script, sets them as HTML.
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable
@@ -197,6 +198,52 @@ def gift_html(text: str) -> str:
 def gift_text(text: str) -> str:
     """`text` with the control characters of GIFT escaped."""
     return CONTROL.sub(r"\\\1", text)
+
+
+# For nst-teach class
+
+EXAMPLE = {"s01": 0, "s02": 1, "s03": 2}
+"""The invented students of an example, each with a number that the letters depend on."""
+
+
+def answers(questions: list[Question]) -> str:
+    """An example of a file of answers: three invented students, and every column that is needed."""
+    rows = [["student", *(question.name for question in questions)]]
+    for student, shift in EXAMPLE.items():
+        rows.append([student, *(LETTERS[(place * shift) % 4] for place in range(len(questions)))])
+    rows[-1][-1] = ""  # a question left open
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def key(inventory: Inventory) -> str:
+    """The questions as JSON: an option is its text and the key of its misconception, or null."""
+    forms = {
+        form: [
+            {
+                "name": question.name,
+                "concept": question.concept,
+                "chapter": question.chapter,
+                "outcome": question.outcome,
+                "options": [
+                    [option.text, option.misconception.key if option.misconception else None]
+                    for option in question.options
+                ],
+            }
+            for question in questions
+        ]
+        for form, questions in inventory.forms.items()
+    }
+    names = {key: plain_name(entry.name) for key, entry in inventory.misconceptions.items()}
+    data = {"misconceptions": names, "forms": forms}
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def plain_name(name: str) -> str:
+    """The name of a misconception for a terminal, with the squares of its formulas as letters."""
+    plain = name.rstrip(".").replace("^2", "²").replace("$", "")
+    if found := re.search(r"[\\^_{}]", plain):
+        raise ValueError(f"'{name}' has '{found[0]}', which a terminal cannot show; write it out.")
+    return plain
 
 
 # The sheet
