@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import subprocess
@@ -16,9 +17,12 @@ import pytest
 from conftest import ROOT
 
 import nst_teach_checks as checks
+from nst_teach_checks.class_results.reading import ResultsError, read
+from nst_teach_checks.class_results.summary import summarise
 
 SOURCES = sorted((ROOT / "exercises" / "src").glob("ex*.md"))
 POINTS = nbgrader_course.points()
+QUESTIONS = nbgrader_course.concepts()
 
 
 def marks(notebook) -> list[dict]:
@@ -95,6 +99,149 @@ def test_settings_of_a_teacher_are_left_alone(tmp_path):
 def test_unknown_exercise_is_named():
     with pytest.raises(SystemExit, match="no exercise ex99; there are: ex01"):
         nbgrader_course.main(["anywhere", "ex99"])
+
+
+# The concept inventory
+
+FORMS = nbgrader_course.INVENTORY
+RIGHT = {
+    name: {q.name: "abcd"[[o.right for o in q.options].index(True)] for q in QUESTIONS[form]}
+    for name, form in FORMS.items()
+}
+
+
+def released(name: str) -> nbformat.NotebookNode:
+    """A form as students get it, made by nbgrader's own steps."""
+    steps = pytest.importorskip("nbgrader.preprocessors", reason="nbgrader is not installed.")
+    notebook = nbgrader_course.inventory_notebook(FORMS[name])
+    for step in (
+        steps.ClearSolutions(code_stub={"python": handouts.STUB}),
+        steps.ClearHiddenTests(),
+    ):
+        notebook, _ = step.preprocess(notebook, {})
+    return notebook
+
+
+def fill_in(notebook, answers: dict[str, str]) -> None:
+    """Write letters into the cells for the answers, as a student would."""
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "").split("-")[1:]
+        if name[1:] == ["answer"] and name[0] in answers:
+            cell.source = cell.source.replace("...", f'"{answers[name[0]]}"', 1)
+
+
+def points_for(name: str, notebook) -> int:
+    """What autograding gives: the student's answers before the tests of the source version."""
+    tests = {
+        m.grade_id: c for c, m in cells_with_marks(nbgrader_course.inventory_notebook(FORMS[name]))
+    }
+    given, points = {}, 0
+    for cell, mark in cells_with_marks(notebook):
+        if mark.solution:
+            exec(cell.source, given)
+        else:
+            with contextlib.suppress(AssertionError):
+                exec(tests[mark.grade_id].source, given)
+                points += mark.points
+    return points
+
+
+def cells_with_marks(notebook):
+    return [(c, c.metadata.nbgrader) for c in notebook.cells if "nbgrader" in c.metadata]
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_question_of_the_inventory_is_a_graded_cell(name):
+    found = marks(nbgrader_course.inventory_notebook(FORMS[name]))
+    tests = [m for m in found if m.grade]
+    assert [m.grade_id for m in tests] == [f"inventory-{question}" for question in RIGHT[name]]
+    assert all(m.locked and m.points == 1 for m in tests)
+    assert [m.grade_id for m in found if m.solution] == [f"{m.grade_id}-answer" for m in tests]
+    ids = [m.grade_id for m in found]
+    assert len(set(ids)) == len(ids) == 48
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_students_get_every_option_and_no_key(name):
+    notebook = released(name)
+    text = nbformat.writes(notebook)
+    assert "BEGIN" not in text
+    assert "another option" not in text
+    for question in QUESTIONS[FORMS[name]]:
+        (cell,) = [c for c in notebook.cells if c.source.startswith(f"**{question.name}.**")]
+        assert question.stem in cell.source
+        for letter, option in zip("abcd", question.options, strict=True):
+            assert f"- {letter}) {option.text}" in cell.source
+        assert not any(option.why in text for option in question.options)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_points_of_the_inventory(name):
+    notebook = released(name)
+    assert points_for(name, notebook) == 0  # untouched
+    half = dict(list(RIGHT[name].items())[:12])
+    fill_in(notebook, half)
+    assert points_for(name, notebook) == 12
+    wrong = released(name)
+    fill_in(wrong, {q: "abcd"[("abcd".index(x) + 1) % 4] for q, x in RIGHT[name].items()})
+    assert points_for(name, wrong) == 0
+
+
+def test_what_is_no_letter_is_said_to_the_student():
+    notebook = released("inventory_before")
+    fill_in(notebook, {"A01": "e"})
+    (test,) = [c for c, m in cells_with_marks(notebook) if m.grade_id == "inventory-A01"]
+    with pytest.raises(AssertionError, match='Write A01 = "a", "b", "c" or "d"'):
+        exec(test.source, {"A01": "e"})
+    exec(test.source, {"A01": ...})  # not answered yet
+
+
+def hand_in_inventory(course: Path, student: str, name: str, answers: dict[str, str]) -> Path:
+    path = course / "submitted" / student / name / f"{name}.ipynb"
+    path.parent.mkdir(parents=True)
+    notebook = released(name)
+    fill_in(notebook, answers)
+    nbformat.write(notebook, path)
+    return path
+
+
+def test_submitted_notebooks_are_read_for_the_class(tmp_path):
+    for student in ("ada", "ben"):
+        for name in FORMS:
+            right = student == "ada" or name == "inventory_after"
+            letters = RIGHT[name] if right else dict.fromkeys(RIGHT[name], "a")
+            hand_in_inventory(tmp_path, student, name, letters)
+    hand_in_inventory(tmp_path, "cem", "inventory_before", {})  # untouched
+    found = summarise(read(tmp_path))
+    assert (found.matched, found.absent) == (2, 1)
+    assert found.gain.before == pytest.approx((1 + 6 / 24) / 2)  # "a" is right in 6 of 24
+    assert found.gain.after == 1
+    assert found.gain.full == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"a"', '"f"', "A01: 'f' is no option; expected one of a, b, c, d"),
+        ('"a"', "b", ""),
+        ('"a"', '"a', "a cell is not valid Python"),
+        ('A01 = "a"', 'B01 = "a"', "asks both forms"),
+    ],
+)
+def test_faults_in_a_submitted_notebook(tmp_path, old, new, said):
+    answers = dict.fromkeys(RIGHT["inventory_before"], "a")
+    path = hand_in_inventory(tmp_path, "ada", "inventory_before", answers)
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(c for c, m in cells_with_marks(notebook) if m.grade_id == "inventory-A01-answer")
+    cell.source = cell.source.replace(old, new, 1)
+    nbformat.write(notebook, path)
+    if not said:  # a letter without its quotation marks
+        assert read(tmp_path).sheets[0].answers[0] == 1
+        return
+    with pytest.raises(ResultsError) as caught:
+        read(tmp_path)
+    assert str(caught.value).startswith("submitted/ada/inventory_before/inventory_before.ipynb: ")
+    assert said in str(caught.value)
 
 
 # A class of three

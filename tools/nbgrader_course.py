@@ -1,7 +1,7 @@
-"""Write an nbgrader course from the sources of the exercises.
+"""Write an nbgrader course from the sources of the exercises and of the concept inventory.
 
-    python tools/nbgrader_course.py ~/course              every exercise
-    python tools/nbgrader_course.py ~/course ex03 ex04    some of them
+    python tools/nbgrader_course.py ~/course                        everything
+    python tools/nbgrader_course.py ~/course ex03 inventory_before  some of it
 
 The tool writes `source/ex03/ex03_content_loss.ipynb` and so on, and `nbgrader_config.py` unless it
 exists. nbgrader itself (`pip install --editable ".[teach]"`) then generates the students' version
@@ -9,7 +9,9 @@ and grades the submissions; exercises/README.md explains how.
 
 The notebooks are the solved ones, with nbgrader's markers and metadata. Code to be written is a
 solution cell. A check is locked, and has points and a hidden test that calls it several times with
-fresh inputs. A written answer is graded by hand, with any number of points.
+fresh inputs. A written answer is graded by hand, with any number of points. The inventory's two
+forms are assignments of their own. A hidden test of each question knows the right letter, and
+`nst-teach class` reads the submitted notebooks.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import handouts
+import inventory
 import nbformat
 import notebooks
+from inventory_formats import FORMS, LETTERS, Question
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from plain import Book
 
 SOURCES = notebooks.ROOT / "exercises" / "src"
@@ -37,6 +41,23 @@ HIDDEN_TEST = """\
 import nst_teach_checks as checks
 
 checks.require(checks.{check}, {answer})
+### END HIDDEN TESTS"""
+
+INVENTORY = {"inventory_before": "A", "inventory_after": "B"}
+"""The assignments of the concept inventory, and their forms."""
+
+HEAD = """\
+# Concept inventory, form {form}: {when}
+
+Each question has exactly one right option. Write its letter in quotation marks in the place of the
+first dots below the question, as in `{example} = "b"`. If you do not know, choose the option that
+seems the most plausible. Run the cells below a question if you like: they only tell whether you
+have written a letter. Work without books, and without a search. It takes about 40 minutes."""
+
+LETTER_TEST = """\
+assert {name} in (..., "a", "b", "c", "d"), 'Write {name} = "a", "b", "c" or "d".'
+### BEGIN HIDDEN TESTS
+assert {name} == "{letter}", "another option is right"
 ### END HIDDEN TESTS"""
 
 CONFIG = f'''\
@@ -78,6 +99,37 @@ def course_notebook(source: Path) -> NotebookNode:
     )
     nbformat.validate(notebook)
     return nbformat.from_dict(notebook)
+
+
+@functools.cache
+def concepts() -> dict[str, list[Question]]:
+    """The questions of the concept inventory, by their form."""
+    return inventory.read().forms
+
+
+def inventory_notebook(form: str) -> NotebookNode:
+    """A form of the concept inventory in the form of nbgrader's source version, 1 point each."""
+    questions = concepts()[form]
+    head = HEAD.format(form=form, when=FORMS[form], example=questions[0].name)
+    cells = [new_markdown_cell(head), *(c for q in questions for c in question_cells(q))]
+    notebook = new_notebook(
+        cells=[notebooks.clean_cell(c, f"inventory-{form}-{n:02d}") for n, c in enumerate(cells)],
+        metadata=notebooks.NOTEBOOK_METADATA,
+    )
+    nbformat.validate(notebook)
+    return nbformat.from_dict(notebook)
+
+
+def question_cells(question: Question) -> Iterator[NotebookNode]:
+    """A question, the cell for its answer, and its test."""
+    name, right = question.name, [option.right for option in question.options].index(True)
+    options = [f"- {x}) {o.text}" for x, o in zip(LETTERS, question.options, strict=True)]
+    yield new_markdown_cell(f"**{name}.** {question.stem}\n\n" + "\n".join(options))
+    answer = f'{name} = "{LETTERS[right]}"'
+    source = f"{name} = ...\n### BEGIN SOLUTION\n{answer}\n### END SOLUTION"
+    yield _marked(new_code_cell(), source, f"inventory-{name}-answer", solution=True)
+    test = LETTER_TEST.format(name=name, letter=LETTERS[right])
+    yield _marked(new_code_cell(), test, f"inventory-{name}", grade=True, locked=True, points=1)
 
 
 def graded(
@@ -138,13 +190,14 @@ def _unmarked(cell: NotebookNode, address: str) -> NotebookNode:
     return NotebookNode({**cell, "source": source})
 
 
-def write(folder: Path, exercises: list[str]) -> list[Path]:
-    """Write the course and return what was written; `exercises` are names such as `"ex03"`."""
+def write(folder: Path, assignments: list[str]) -> list[Path]:
+    """Write the course and return what was written; all of it if no assignment is named."""
     written = []
-    for source in chosen(exercises):
-        path = folder / "source" / source.stem[:4] / f"{source.stem}.ipynb"
+    for name, source in chosen(assignments).items():
+        path = folder / "source" / name / f"{source.stem if source else name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(course_notebook(source), path)
+        notebook = course_notebook(source) if source else inventory_notebook(INVENTORY[name])
+        nbformat.write(notebook, path)
         written.append(path)
     config = folder / "nbgrader_config.py"
     if not config.exists():
@@ -153,21 +206,25 @@ def write(folder: Path, exercises: list[str]) -> list[Path]:
     return written
 
 
-def chosen(exercises: list[str]) -> list[Path]:
-    """The sources of these exercises, or of all. Raises `SystemExit` for an unknown exercise."""
-    known = {source.stem[:4]: source for source in sorted(SOURCES.glob("ex*.md"))}
-    if unknown := [name for name in exercises if name not in known]:
+def chosen(assignments: list[str]) -> dict[str, Path | None]:
+    """These assignments, or all, and the sources of those that are exercises.
+
+    Raises `SystemExit` for an unknown one.
+    """
+    known: dict[str, Path | None] = {p.stem[:4]: p for p in sorted(SOURCES.glob("ex*.md"))}
+    known |= dict.fromkeys(INVENTORY)
+    if unknown := [name for name in assignments if name not in known]:
         sys.exit(f"no exercise {', '.join(unknown)}; there are: {', '.join(known)}.")
-    return [known[name] for name in exercises or known]
+    return {name: known[name] for name in assignments or known}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the return value is the exit status."""
     parser = argparse.ArgumentParser(description="Write an nbgrader course from the exercises.")
     parser.add_argument("folder", type=Path, help="where the course is, or shall be")
-    parser.add_argument("exercise", nargs="*", help="such as ex03; all without a name")
+    parser.add_argument("assignment", nargs="*", help="such as ex03 or inventory_before; or all")
     options = parser.parse_args(arguments)
-    for path in write(options.folder, options.exercise):
+    for path in write(options.folder, options.assignment):
         print(f"wrote {path}")
     return 0
 
