@@ -308,6 +308,11 @@ def test_the_page_says_that_nothing_was_learned(tmp_path):
     assert "do not show that the class has learned" in page(summarise(read(tmp_path)))
 
 
+def test_the_guides_table_is_that_of_the_simulated_class():
+    guide = simulated_class.GUIDE.read_text(encoding="utf-8")
+    assert simulated_class.with_excerpt(guide) == guide, "run: tools/simulated_class.py --guide"
+
+
 # Files
 
 

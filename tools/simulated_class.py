@@ -2,6 +2,7 @@
 
     python tools/simulated_class.py ~/results --students 12     before.csv, after.csv, reports/
     nst-teach class ~/results -o class.html
+    python tools/simulated_class.py --guide                     the table in the teacher's guide
 
 A model with few parameters, each of which the summary of a class has to recover. A student is weak,
 middling or strong: `ability` is -SPREAD, 0 or +SPREAD, equally often. Question q is answered right
@@ -18,14 +19,24 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nst_teach_checks.class_results import words
 from nst_teach_checks.class_results.inventory import LETTERS, Inventory, load
-from nst_teach_checks.class_results.reading import TIMES
+from nst_teach_checks.class_results.reading import TIMES, read
+from nst_teach_checks.class_results.summary import summarise
+
+GUIDE = Path(__file__).resolve().parents[1] / "book/teaching.md"
+BEGIN, END = "<!-- from simulated_class.py -->", "<!-- end of what is from simulated_class.py -->"
+"""Between these lines a part of the teacher's guide is generated."""
+
+STUDENTS, SEED = 12, 1
+"""The class of the guide."""
 
 Array = NDArray[np.float64]
 
@@ -191,14 +202,58 @@ def write(folder: Path, of: Model, students: int, seed: int) -> None:
         path.write_text(json.dumps(report, indent=2), encoding="utf-8")
 
 
+def excerpt() -> str:
+    """A few lines of the page of the class of `STUDENTS`, as a table for the teacher's guide."""
+    of = model()
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder), of, STUDENTS, SEED)
+        summary = summarise(read(Path(folder)))
+    held, task = summary.misconceptions[0], summary.tasks[-1]
+    first = summary.to_repeat[0]
+    rows = [
+        ("of the simulated class", "the page says"),
+        ("---", "---"),
+        *words.gains(summary),
+        (
+            "to be repeated first",
+            f"chapter {first.chapter}, {first.outcome}: {words.repeat(first)}",
+        ),
+        (
+            "the most frequent misconception",
+            f"{held.name}: {words.short(held.before)} before, {words.share(held.after)} after",
+        ),
+        (
+            f"the task {task.title}",
+            f"passed by {words.share(task.passed)}, median of the attempts {words.attempts(task)}, "
+            f"mistakes {words.mistakes(task)}",
+        ),
+        ("*the true gain, which no page knows*", f"*{of.gain():.2f}*"),
+    ]
+    return "".join(f"| {name} | {value} |\n" for name, value in rows)
+
+
+def with_excerpt(guide: str) -> str:
+    """The teacher's guide with the table between its two markers."""
+    if guide.count(BEGIN) != 1 or guide.count(END) != 1:
+        raise ValueError(f"{GUIDE.name}: needs the lines '{BEGIN}' and '{END}', once each.")
+    before, _, rest = guide.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{excerpt()}\n{END}{rest.partition(END)[2]}"
+
+
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Write the results of an invented class.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--students", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--guide", action="store_true", help="write the table of the guide instead")
+    parser.add_argument("--students", type=int, default=STUDENTS)
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--without-learning", action="store_true")
     options = parser.parse_args()
+    if options.guide:
+        GUIDE.write_text(with_excerpt(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+        return
+    if options.folder is None:
+        parser.error("name the folder that is to be written, or give --guide")
     truth = model(not options.without_learning)
     write(options.folder, truth, options.students, options.seed)
     print(f"The true gain of such a class is {truth.gain():.2f}.")

@@ -177,7 +177,7 @@ def _tasks(summary: Summary) -> str:
             _count(t.passed),
             f'<td class="count">{words.short(t.tried)}</td>',
             f'<td class="count">{words.attempts(t)}</td>',
-            _missed(words.tally(t.mistakes)),
+            _missed(words.mistakes(t)),
         )
         for t in summary.tasks
     )

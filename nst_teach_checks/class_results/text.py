@@ -50,7 +50,7 @@ def _tasks(summary: Summary) -> Iterator[str]:
     yield from ("", f"Tasks of the exercises, reports of {words.students(summary.reporting)}")
     for entry in summary.tasks:
         counts = f"{words.short(entry.passed):>8} passed, attempts {words.attempts(entry):>3}"
-        yield f"  {entry.task:34} {counts}  {words.tally(entry.mistakes, 2)}".rstrip()
+        yield f"  {entry.task:34} {counts}  {words.mistakes(entry, 2)}".rstrip()
 
 
 def _repeat(summary: Summary) -> Iterator[str]:

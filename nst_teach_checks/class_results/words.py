@@ -145,6 +145,11 @@ def tally(entries: Tally, most: int = 3) -> str:
     return "; ".join([*shown, f"others ({more})"] if more else shown)
 
 
+def mistakes(task: TaskResult, most: int = 3) -> str:
+    """The mistakes that were met in a task, in words, by students."""
+    return tally(tuple((name.replace("-", " "), n) for name, n in task.mistakes), most)
+
+
 def repeat(question: QuestionResult) -> str:
     """Why an outcome is to be repeated."""
     sure = "clear" if question.clear else "unclear"
