@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import math
 import random
 import shutil
 import sys
 
+import inventory_formats as formats
 import numpy as np
 import pages
 import pytest
@@ -340,16 +342,18 @@ def test_tables_of_other_spreadsheets(tmp_path, delimiter, encoding):
 
 
 def test_an_option_may_be_given_by_its_text(tmp_path):
-    """As Moodle's table of responses has it, whose formulas are marked otherwise."""
+    """As Moodle's report of responses has it, which shows what the GIFT file gave it as text."""
     found = read(small_class(tmp_path))
-    path = tmp_path / "before.csv"
-    head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    for row in rows:
-        for place, question in enumerate(INVENTORY.forms["A"], start=1):
-            plain = question.options["abcd".index(row[place])].text
-            row[place] = plain.replace("$", " ").replace(" ", "  ")
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
+    for name, form in (("before", "A"), ("after", "B")):
+        path = tmp_path / f"{name}.csv"
+        head, *rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
+        for row in rows:
+            for place, question in enumerate(INVENTORY.forms[form], start=1):
+                option = question.options["abcd".index(row[place])]
+                shown = formats.with_formulas(option.text, lambda formula: rf"\({formula}\)")
+                row[place] = html.unescape(shown).replace(" ", "\n", 1)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([head, *rows])
     assert read(tmp_path) == found
 
 
@@ -474,6 +478,7 @@ FAULTS = {
     "no questions": (put("before.csv", "student\ns1\n"), "has no questions; expected the columns"),
     "a question missing": (put("before.csv", "student,A01\ns1,a\n"), "lacks A02, A03"),
     "nothing in it": (put("before.csv", ""), "first column must be 'student'"),
+    "no table": (put("before.csv", 'student,"' + "A" * 200_000), "is no table: field larger"),
     "both forms in one": (edit("before.csv", "A07", "B07"), "columns of both forms"),
     "same form twice": (same_form_twice, "'s0001' has form A before and after"),
     "no such option": (edit("after.csv", ",a,", ",e,"), "'e' is no option; expected one of a, b"),

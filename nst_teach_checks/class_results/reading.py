@@ -148,7 +148,11 @@ class _Reader:
         text = self.text(path)
         if text is None:
             return
-        lines = list(csv.reader(text.splitlines(), delimiter=_delimiter(text)))
+        try:
+            lines = list(csv.reader(text.splitlines(), delimiter=_delimiter(text)))
+        except csv.Error as error:  # such as a cell without an end
+            self.fault(path, f"is no table: {error}")
+            return
         head = [name.strip() for name in lines[0]] if lines else []
         form = self.form(path, head)
         if form is None:
