@@ -12,13 +12,13 @@ import psutil
 import torch
 from torch import nn
 
-from nst_teach import machine
+from nst_teach import arguments, machine
 from nst_teach.calibration import BOWL_STEPS, Work, arithmetic, calibration
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import TransferError
-from nst_teach.networks import FeatureNetwork, NetworkError, load_network
+from nst_teach.networks import FeatureNetwork, NetworkError, load_network, on_device
 from nst_teach.objective import Layers, StyleObjective, layer_weights
-from nst_teach.optimizers import OPTIMIZERS
+from nst_teach.optimizers import check_optimizer
 from nst_teach.regions import Style
 from nst_teach.run import DEFAULT_SIZE, DEFAULT_STEPS, Callback
 
@@ -253,10 +253,8 @@ def evaluations(optimizer: str, steps: int) -> int:
     Raises:
         ValueError: an unknown optimiser, or a number of steps that is not one.
     """
-    if optimizer not in EVALUATIONS:
-        raise ValueError(f"unknown optimizer {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps={steps!r} was given; expected a whole number, 0 or more.")
+    check_optimizer(optimizer)
+    steps = arguments.whole("steps", steps)
     each, more = EVALUATIONS[optimizer]
     return round(each * steps + more) if steps else 1
 
@@ -299,9 +297,7 @@ def _network(
     """The network on the device on which `transfer` would use it."""
     if network is None or isinstance(network, str):
         return load_network(network, device=device)
-    if device is None or next(network.parameters()).device == torch.device(device):
-        return network
-    return copy.deepcopy(network).to(device)
+    return on_device(network, device)
 
 
 def _in_use(device: torch.device) -> int:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any, TypedDict
 
 import torch
 
+from nst_teach import arguments
 from nst_teach.estimates import announcement, expected
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import LARGE, check_memory, memory_advice
-from nst_teach.networks import FeatureNetwork, NetworkError, load_network
-from nst_teach.objective import Layers, StyleObjective
+from nst_teach.networks import FeatureNetwork, load_network, on_device
+from nst_teach.objective import Layers, StyleObjective, given_layers
+from nst_teach.optimizers import check_optimizer
 from nst_teach.progress import announced
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
@@ -102,13 +103,17 @@ def transfer(
 
     Gatys et al. (2016); chapters 1 to 7.
     """
+    check_optimizer(optimizer)
+    steps, seed = arguments.whole("steps", steps), arguments.seed(seed)
+    arguments.callable_or_none("callback", callback)
+    content_layers, style_layers = given_layers(content_layers, style_layers)
     network = _network(network, device)
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
     if steps and memory != "low":
-        used = [*_names(content_layers, network.content_layers)]
-        used += _names(style_layers, network.style_layers)
+        used = [*(network.content_layers if content_layers is None else content_layers)]
+        used += network.style_layers if style_layers is None else style_layers
         check_memory(content, network, used)
     with memory_advice(content):
         weights: Weights = {
@@ -165,11 +170,6 @@ def describe(objective: StyleObjective) -> dict[str, Any]:
     }
 
 
-def _names(layers: Layers | None, default: Layers) -> list[str]:
-    layers = default if layers is None else layers
-    return [layers] if isinstance(layers, str) else list(layers)
-
-
 def _origin(start: str | ImageSource | Result, seed: int) -> dict[str, Any]:
     """The initial image and the seed, of the first run if this one continues others."""
     if isinstance(start, Result):
@@ -183,11 +183,4 @@ def _network(
 ) -> FeatureNetwork:
     if network is None or isinstance(network, str):
         return load_network(network, device=device)
-    if not isinstance(network, FeatureNetwork):
-        raise NetworkError(
-            f"network={type(network).__name__} was given; expected a FeatureNetwork, a name such "
-            "as 'petite', or None for the default."
-        )
-    if device is None or next(network.parameters()).device == torch.device(device):
-        return network
-    return copy.deepcopy(network).to(device)
+    return on_device(network, device)

@@ -12,7 +12,6 @@ import copy
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 import torch
@@ -20,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from nst_teach import arguments
+from nst_teach.images import device_advice
 from nst_teach.losses import content_loss, gram_matrix, style_loss, total_variation
 from nst_teach.networks import (
     MEMORY_FORMAT,
@@ -222,11 +223,18 @@ class ConditionalNetwork(nn.Module):
                 norm.load_state_dict(network.get_submodule(place).state_dict())
 
     def _shares(self, style: Style) -> dict[str, float]:
+        if not isinstance(cast(object, style), (str, Mapping)):
+            raise NetworkError(
+                f"{arguments.shown(style)} was given as a style; expected its name, or "
+                "{name: share}."
+            )
         shares = {style: 1.0} if isinstance(style, str) else dict(style)
         if unknown := [name for name in shares if name not in self.styles]:
             raise NetworkError(
                 f"no style {unknown[0]!r} in this network; it has: {', '.join(self.styles)}."
+                f"{arguments.meant(unknown[0], self.styles)}"
             )
+        shares = {name: arguments.number(share) for name, share in shares.items()}
         total = sum(shares.values())
         if not abs(total - 1) <= SUM_TOLERANCE or min(shares.values()) < 0:
             raise NetworkError(
@@ -307,20 +315,22 @@ def load_fast(
     Raises:
         NetworkError: no such style; a file that cannot be read or does not fit.
     """
-    path = WEIGHTS_FOLDER / f"{PREFIX}{style}.safetensors" if weights is None else Path(weights)
-    if weights is None and not path.is_file():
+    origin = WEIGHTS_FOLDER / f"{PREFIX}{style!s:.40}.safetensors" if weights is None else weights
+    if weights is None and style not in fast_styles():
         raise NetworkError(
-            f"there is no fast network for {style!r}; bundled are: {', '.join(fast_styles())}. "
-            "Train one with tools/train_fast.py and pass its file as weights='…'."
+            f"there is no fast network for {arguments.shown(style)}; bundled are: "
+            f"{', '.join(fast_styles())}.{arguments.meant(style, fast_styles())} Train one with "
+            "tools/train_fast.py and pass its file as weights='…'."
         )
-    network, state = FastNetwork(), read_weights(path)
+    network, state = FastNetwork(), read_weights(origin)
     if styles := _styles_in(state):
         raise NetworkError(
-            f"{path} is a network for several styles ({', '.join(styles)}). Load it with "
+            f"{origin} is a network for several styles ({', '.join(styles)}). Load it with "
             "load_conditional, and call single(style) for a fast network."
         )
-    copy_weights(network, state, name=f"FastNetwork({style!r})", origin=str(path))
-    return network.requires_grad_(False).eval().to(device)
+    copy_weights(network, state, name=f"FastNetwork({style!r})", origin=str(origin))
+    with device_advice(device, NetworkError):
+        return network.requires_grad_(False).eval().to(device)
 
 
 def load_conditional(
@@ -339,7 +349,7 @@ def load_conditional(
         NetworkError: a file that cannot be read, does not fit, or is for one style.
     """
     bundled = WEIGHTS_FOLDER / f"{PREFIX}{CONDITIONAL}.safetensors"
-    path = bundled if weights is None else Path(weights)
+    path = bundled if weights is None else weights
     state = read_weights(path)
     styles = _styles_in(state)
     if not styles:
@@ -349,7 +359,8 @@ def load_conditional(
         )
     network = ConditionalNetwork(styles)
     copy_weights(network, state, name="ConditionalNetwork", origin=str(path))
-    return network.requires_grad_(False).eval().to(device)
+    with device_advice(device, NetworkError):
+        return network.requires_grad_(False).eval().to(device)
 
 
 def _styles_in(state: Mapping[str, Tensor]) -> list[str]:
@@ -358,6 +369,10 @@ def _styles_in(state: Mapping[str, Tensor]) -> list[str]:
 
 
 def _check(image: Tensor) -> None:
+    if not isinstance(cast(object, image), Tensor):
+        raise NetworkError(
+            f"a fast network got {arguments.shown(image)}; expected a tensor (B, 3, H, W)."
+        )
     if image.ndim != 4 or image.shape[1] != 3:
         raise NetworkError(
             f"a fast network got a tensor of shape {tuple(image.shape)}; expected (B, 3, H, W)."

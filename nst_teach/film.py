@@ -25,14 +25,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
-from nst_teach import __version__
+from nst_teach import __version__, arguments
 from nst_teach.clips import Clip, ClipError
 from nst_teach.facade import Weights, describe
 from nst_teach.images import ImageSource, Size, load_image, to_pil
 from nst_teach.memory import TransferError, check_memory, memory_advice
 from nst_teach.motion import METHODS, Motion, estimate_motion
 from nst_teach.networks import FeatureNetwork, load_network
-from nst_teach.objective import Layers, Objective, StyleObjective
+from nst_teach.objective import Layers, Objective, StyleObjective, given_layers
 from nst_teach.outputs import promised
 from nst_teach.progress import film_bar
 from nst_teach.records import Stop
@@ -136,6 +136,7 @@ def paint_clip(
         raise ClipError("the clip has no frames; expected at least one.")
     if not isinstance(network, FeatureNetwork):
         network = load_network(network)
+    content_layers, style_layers = given_layers(content_layers, style_layers)
     count = len(clip.frames) if isinstance(clip.frames, Sized) else None
     weights: Weights = {
         "content_layers": content_layers,
@@ -200,13 +201,10 @@ def discard_frames(folder: Path) -> None:
 def _check(*, temporal: float | None, motion: str, **numbers: int) -> None:
     for name, number in numbers.items():
         least = 1 if name == "passes" else 0
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
-            raise ValueError(f"{name}={number!r} was given; expected a whole number from {least}.")
-
-    if temporal is not None and not 0 <= temporal < float("inf"):
-        raise ValueError(f"temporal={temporal} was given; expected a finite number, 0 or more.")
-    if motion not in METHODS:
-        raise ValueError(f"motion={motion!r} was given; expected one of {', '.join(METHODS)}.")
+        arguments.whole(name, number, least)
+    if temporal is not None:
+        arguments.weight("temporal", temporal)
+    arguments.one_of("motion", motion, METHODS)
 
 
 # --- one frame -----------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
-from nst_teach import machine, samples
+from nst_teach import arguments, machine, samples
 
 WHITE = (255, 255, 255)
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
@@ -113,19 +113,26 @@ def load_image(
         image = _from_picture(opened, size, _name(source))
     else:
         image = opened if size is None else resize(opened, size)
-    with device_advice(device or "cpu", ImageError):
-        return image.to(device or "cpu")
+    device = "cpu" if device is None else device
+    with device_advice(device, ImageError):
+        return image.to(device)
 
 
 @contextlib.contextmanager
 def device_advice(device: torch.device | str, error: type[ValueError]) -> Generator[None]:
     """Convert torch's exceptions for an unusable device into `error`, which names others."""
+    known = isinstance(cast(object, device), (str, int, torch.device))
+    if not known or isinstance(cast(object, device), bool):
+        raise error(
+            f"device={arguments.shown(device)} was given; expected 'cpu', or 'cuda' or 'mps' where "
+            "torch finds one."
+        )
     try:
         yield
-    except (RuntimeError, AssertionError) as reason:  # it depends on the build of torch
+    except (RuntimeError, AssertionError, ValueError) as reason:  # it depends on torch's build
         raise error(
-            f"the device '{device}' cannot be used ({str(reason).splitlines()[0]}). Choose 'cpu', "
-            "or 'cuda' or 'mps' where torch finds one."
+            f"the device '{device!s:.40}' cannot be used ({str(reason).splitlines()[0]}). Choose "
+            "'cpu', or 'cuda' or 'mps' where torch finds one."
         ) from reason
 
 
@@ -139,7 +146,7 @@ def to_pil(image: Tensor) -> Image.Image:
     """
     if not isinstance(cast(object, image), Tensor):
         raise ImageError(f"to_pil got {image!r:.60}; expected a tensor, such as load_image gives.")
-    _must_hold_values(image, "to_pil")
+    must_hold_values(image, "to_pil")
     if image.ndim == 4 and image.shape[0] == 1:
         image = image[0]
     if image.ndim != 3 or image.shape[0] != 3:
@@ -350,7 +357,7 @@ def _readable(name: str) -> Generator[None]:
 
 
 def _from_tensor(tensor: Tensor) -> Image.Image | Tensor:
-    _must_hold_values(tensor, "load_image")
+    must_hold_values(tensor, "load_image")
     given = f"a tensor of shape {tuple(tensor.shape)} and type {tensor.dtype}"
     tensor = _channels_last(tensor, given)
     if tensor.is_floating_point():
@@ -358,7 +365,8 @@ def _from_tensor(tensor: Tensor) -> Image.Image | Tensor:
     return _from_array(tensor.detach().cpu().resolve_conj().resolve_neg().numpy())
 
 
-def _must_hold_values(tensor: Tensor, function: str) -> None:
+def must_hold_values(tensor: Tensor, function: str) -> None:
+    """Raise an `ImageError` for a tensor whose values cannot be read, such as a sparse one."""
     if tensor.is_nested:  # it has no shape
         raise ImageError(f"{function} got a nested tensor; expected one picture. Pick its item i.")
     if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
@@ -530,13 +538,33 @@ def _is_length(side: object) -> bool:
 
 
 def _convention(name: str, x: Tensor) -> Convention:
-    if name not in CONVENTIONS:
-        raise ImageError(f"unknown convention {name!r}; choose one of {', '.join(CONVENTIONS)}.")
-    if x.ndim != 4 or x.shape[1] != 3:
-        raise ImageError(f"got a tensor of shape {tuple(x.shape)}; expected (B, 3, H, W).")
-    if not x.is_floating_point():
-        raise ImageError(f"got a tensor of type {x.dtype}; expected floating point, not 0..255.")
+    if not isinstance(cast(object, name), str) or name not in CONVENTIONS:
+        raise ImageError(
+            f"unknown convention {arguments.shown(name)}; choose one of {', '.join(CONVENTIONS)}."
+            f"{arguments.meant(name, CONVENTIONS)}"
+        )
+    check_image(x)
     return CONVENTIONS[name]
+
+
+def check_image(x: Tensor, name: str = "") -> None:
+    """Raise an `ImageError` unless this is a floating-point tensor `(B, 3, H, W)`.
+
+    Args:
+        x: the image.
+        name: what the message calls it.
+    """
+    name = f"{name}: " if name else ""
+    if not isinstance(cast(object, x), Tensor):
+        raise ImageError(
+            f"{name}got {arguments.shown(x)}; expected a tensor (B, 3, H, W), as from load_image."
+        )
+    if x.ndim != 4 or x.shape[1] != 3:
+        raise ImageError(f"{name}got a tensor of shape {tuple(x.shape)}; expected (B, 3, H, W).")
+    if not x.is_floating_point():
+        raise ImageError(
+            f"{name}got a tensor of type {x.dtype}; expected floating point, not 0..255."
+        )
 
 
 def _channels(values: tuple[float, float, float], like: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from nst_teach.images import LUMA
 from nst_teach.losses import ShapeError
-from nst_teach.networks import NetworkError
+from nst_teach.networks import copy_weights, fetched
 from nst_teach.video import motion_boundary, visible
 
 RAFT_MULTIPLE, RAFT_LEAST = 8, 128  # pixels: sides that torchvision's RAFT can take
@@ -129,18 +128,11 @@ def _raft(image: Tensor, other: Tensor) -> Tensor:
 def _raft_network(device: str) -> nn.Module:
     from torchvision.models import optical_flow
 
+    network: nn.Module = optical_flow.raft_small(weights=None)
     weights = optical_flow.Raft_Small_Weights.DEFAULT
-    try:
-        network: nn.Module = optical_flow.raft_small(weights=weights, progress=True)
-    except Exception as error:  # there are many kinds of network errors and of corrupt files
-        place = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-        raise NetworkError(
-            f"the weights of raft_small are not here and could not be fetched "
-            f"({type(error).__name__}: {error}).\n"
-            f"  Fetch  {weights.url}\n"
-            f"  into   {place}\n"
-            "  or use method='tvl1', which needs no download."
-        ) from error
+    otherwise = "or use method='tvl1', which needs no download."
+    state = fetched(weights, "raft_small", otherwise)
+    copy_weights(network, state, name="raft_small", origin="torch's cache")
     return network.to(device).eval()
 
 

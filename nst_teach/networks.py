@@ -7,21 +7,23 @@ because no ReLU works in place here. Chapter 2 of the course looks inside.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 import re
+import socket
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from nst_teach import samples
-from nst_teach.images import CONVENTIONS, device_advice, load_image, preprocess
+from nst_teach import arguments, samples
+from nst_teach.images import CONVENTIONS, check_image, device_advice, load_image, preprocess
 from nst_teach.weight_files import NetworkError as NetworkError
-from nst_teach.weight_files import WeightFile, open_weights, read_weights
+from nst_teach.weight_files import WeightFile, open_weights, plain_tensors, read_weights, reason
 
 if TYPE_CHECKING:
     from torchvision.models import WeightsEnum
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 DEFAULT_NETWORK = "petite"
 NETWORK_VARIABLE = "NST_TEACH_NETWORK"
+NETWORK_ADVICE = f" (the environment variable {NETWORK_VARIABLE} sets the default)"
+QUOTES = "'\""
 
 MEMORY_FORMAT = torch.channels_last
 """How features are laid out in memory: convolutions on CPUs are faster in this format
@@ -58,6 +62,8 @@ SQUEEZENET_STYLE_WEIGHTS = {
 """The reciprocal of ¼ mean G² of each layer, averaged over the samples at 128 pixels, so that all
 layers contribute equally. The weights of CS231n have nearly the same ratios: 3e5, 1e3, 15, 3."""
 
+
+PATIENCE = 30.0  # seconds without a byte, after which a download is given up
 
 LAYER_KEY = re.compile(r"(conv\d_\d|features\.\d+|stack\.\d+)\.")
 """How the name of a convolution's weight begins in a file; the classifier's begin otherwise."""
@@ -149,9 +155,17 @@ class FeatureNetwork(nn.Module):
 
     def _input(self, image: Tensor) -> Tensor:
         """The input of the first layer: preprocessed, in the memory format of the network."""
+        check_image(image)
+        weight = next(self.parameters(), image)
+        rounded = weight.dtype == torch.bfloat16  # see `rounded`
+        if image.device != weight.device or not (rounded or image.dtype == weight.dtype):
+            raise NetworkError(
+                f"the image is of type {image.dtype} on '{image.device}', but {self.name} computes "
+                f"with {weight.dtype} on '{weight.device}'. Convert one of them, as in "
+                "image.to(device, dtype)."
+            )
         x = preprocess(image, self.convention)
-        if any(p.dtype == torch.bfloat16 for p in self.parameters()):  # see `rounded`
-            x = x.to(torch.bfloat16)
+        x = x.to(torch.bfloat16) if rounded else x
         return x.contiguous(memory_format=MEMORY_FORMAT)
 
     def train(self, mode: bool = True) -> FeatureNetwork:
@@ -166,11 +180,12 @@ class FeatureNetwork(nn.Module):
         )
 
     def _check(self, layers: str | Iterable[str]) -> set[str]:
-        wanted = {layers} if isinstance(layers, str) else set(layers)
-        unknown = sorted(wanted - set(self.layers))
+        wanted = _names(layers)
+        unknown = sorted(map(repr, wanted - set(self.layers)))
         if unknown:
             raise NetworkError(
-                f"{self.name} has no layer {', '.join(map(repr, unknown))}. "
+                f"{self.name} has no layer {', '.join(unknown)}."
+                f"{arguments.meant(unknown[0].strip(QUOTES), self.layers)} "
                 f"Its layers are: {', '.join(self.layers)}."
             )
         if not wanted:
@@ -229,15 +244,9 @@ def load_network(
     """
     if name is None:
         name = os.environ.get(NETWORK_VARIABLE) or DEFAULT_NETWORK
-    if name not in tuple(_BUILDERS):  # a tuple: `name` need not be hashable
-        raise NetworkError(
-            f"unknown network {name!r:.80}; choose one of {', '.join(_BUILDERS)} "
-            f"(the environment variable {NETWORK_VARIABLE} sets the default)."
-        )
-    if convention is not None and convention not in CONVENTIONS:
-        raise NetworkError(
-            f"unknown convention {convention!r:.80}; choose one of {', '.join(CONVENTIONS)}."
-        )
+    _must_be_one_of("network", name, _BUILDERS, NETWORK_ADVICE)
+    if convention is not None:
+        _must_be_one_of("convention", convention, CONVENTIONS)
     build, trained_with = _BUILDERS[name]
     whole = build(trained_with if pooling is None else pooling)
     network = whole if last_layer is None else _cut(whole, last_layer)
@@ -247,8 +256,29 @@ def load_network(
     network.convention = _stated(file, convention, origin) or network.convention
     if weights is not None and file.normalised is None:
         _measure(network, trained_with, told=bool(file.convention or convention), origin=origin)
-    with device_advice(device or "cpu", NetworkError):
-        return network.to(device or "cpu")
+    device = "cpu" if device is None else device
+    with device_advice(device, NetworkError):
+        return network.to(device)
+
+
+def on_device(network: FeatureNetwork, device: torch.device | str | None) -> FeatureNetwork:
+    """The network itself if it is there already, or for `None`; otherwise a copy on the device.
+
+    Raises:
+        NetworkError: a device that cannot be used; or what was given is no network.
+    """
+    if not isinstance(cast(object, network), FeatureNetwork):
+        raise NetworkError(
+            f"network={type(network).__name__} was given; expected a FeatureNetwork, a name such "
+            "as 'petite', or None for the default."
+        )
+    if device is None:
+        return network
+    with device_advice(device, NetworkError):
+        parameter = next(network.parameters(), None)
+        if parameter is not None and parameter.device == torch.device(device):
+            return network
+        return copy.deepcopy(network).to(device)
 
 
 def _stated(file: WeightFile, asked: str | None, origin: str) -> str | None:
@@ -323,9 +353,10 @@ def _has_means_near_one(features: Tensor) -> bool:
 
 def _cut(network: FeatureNetwork, last_layer: str) -> FeatureNetwork:
     """The layers of a network up to this one, with its weights."""
-    if last_layer not in network.layers:
+    if not isinstance(cast(object, last_layer), str) or last_layer not in network.layers:
         raise NetworkError(
-            f"{network.name} has no layer {last_layer!r:.80} to end at. "
+            f"{network.name} has no layer {arguments.shown(last_layer)} to end at."
+            f"{arguments.meant(last_layer, network.layers)} "
             f"Its layers are: {', '.join(network.layers)}."
         )
     end = network.layers.index(last_layer) + 1
@@ -397,11 +428,32 @@ def _fewest_positions(module: nn.Module) -> int:
 
 
 def _pool(pooling: str, kernel: int, ceil_mode: bool = False) -> nn.Module:
-    if pooling == "max":
-        return nn.MaxPool2d(kernel, stride=2, ceil_mode=ceil_mode)
-    if pooling == "average":
-        return nn.AvgPool2d(kernel, stride=2, ceil_mode=ceil_mode)
-    raise NetworkError(f"unknown pooling {pooling!r}; choose 'max' or 'average'.")
+    if not isinstance(cast(object, pooling), str) or pooling not in ("max", "average"):
+        raise NetworkError(
+            f"unknown pooling {arguments.shown(pooling)}; choose 'max' or 'average'."
+        )
+    kind = nn.MaxPool2d if pooling == "max" else nn.AvgPool2d
+    return kind(kernel, stride=2, ceil_mode=ceil_mode)
+
+
+def _must_be_one_of(what: str, given: object, names: Iterable[str], advice: str = "") -> None:
+    known = tuple(names)
+    if not isinstance(given, str) or given not in known:
+        raise NetworkError(
+            f"unknown {what} {arguments.shown(given)}; choose one of {', '.join(known)}{advice}."
+            f"{arguments.meant(given, known)}"
+        )
+
+
+def _names(layers: str | Iterable[str]) -> set[str]:
+    """The names of layers, whether they exist or not."""
+    try:
+        return {layers} if isinstance(layers, str) else set(layers)
+    except TypeError as error:
+        raise NetworkError(
+            f"{arguments.shown(layers)} was given as layers; expected a name, such as 'relu4_2', "
+            "or a list of names."
+        ) from error
 
 
 _BUILDERS: dict[str, tuple[Callable[[str], FeatureNetwork], str]] = {
@@ -425,7 +477,7 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     Raises:
         NetworkError: another extension, or a file that cannot be written.
     """
-    path = Path(path)
+    path = _target(path)
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     notes: dict[str, str] | None = None
     if isinstance(network, FeatureNetwork):
@@ -434,20 +486,35 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     packed = {key: value.contiguous() for key, value in state.items()}  # not in channels_last
     import safetensors.torch
 
+    target = path.resolve()  # a symbolic link is kept; and a file, until the new one is complete
+    hidden = target.with_name(f".{target.stem[:100]}-{os.getpid()}{target.suffix}")
     try:
         if path.suffix == ".safetensors":
-            safetensors.torch.save_file(packed, path, notes)
-        elif path.suffix in (".pth", ".pt"):
-            torch.save(packed, path)
+            safetensors.torch.save_file(packed, hidden, notes)
         else:
-            raise NetworkError(f"cannot save weights as '{path.name}': use .safetensors or .pth.")
+            torch.save(packed, hidden)
+        hidden.replace(target)
     except (
         OSError,
         RuntimeError,
         safetensors.SafetensorError,
     ) as error:
         raise NetworkError(f"cannot write {path}: {error}. Choose another folder.") from error
+    finally:
+        with contextlib.suppress(OSError):  # already moved, or in a folder that is not there
+            hidden.unlink()
     return path
+
+
+def _target(path: str | os.PathLike[str]) -> Path:
+    """The path of a weight file to be written."""
+    try:
+        target = Path(path)
+    except TypeError as error:
+        raise NetworkError(f"path={path!r:.80} was given; expected the name of a file.") from error
+    if target.suffix not in (".safetensors", ".pth", ".pt"):
+        raise NetworkError(f"cannot save weights as '{target.name}': use .safetensors or .pth.")
+    return target
 
 
 def _default_weights(name: str) -> WeightFile:
@@ -462,21 +529,45 @@ def _download(name: str) -> dict[str, Tensor]:
     from torchvision import models
 
     weights: WeightsEnum = getattr(models.get_model_weights(name), "DEFAULT")  # noqa: B009 - an alias
+    return fetched(
+        weights,
+        name,
+        f"or pass the file: load_network({name!r}, weights='…').\n"
+        "  Or use the bundled network, which needs no download: load_network('petite').",
+    )
+
+
+def fetched(weights: WeightsEnum, name: str, otherwise: str) -> dict[str, Tensor]:
+    """Weights of torchvision, from torch's cache or fetched into it; code in them is never run.
+
+    What is fetched is kept only if its checksum is the one in its name. A server that falls silent
+    is given up after `PATIENCE` seconds.
+
+    Args:
+        weights: names the file, and its address.
+        name: of the network, for messages.
+        otherwise: for messages, what else to do.
+
+    Raises:
+        NetworkError: the weights cannot be fetched, stored or read.
+    """
     cache = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)  # torch itself would wait for ever
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(
+        state: object = weights.get_state_dict(
             progress=True, check_hash=True, weights_only=True, map_location="cpu"
         )
-        return state
+        return plain_tensors(state, cache)
     except Exception as error:  # there are many kinds of network errors and of corrupt files
-        raise NetworkError(
-            f"the weights of {name} are not here and could not be fetched "
-            f"({type(error).__name__}: {error}).\n"
-            f"  Fetch  {weights.url}\n"
-            f"  into   {cache}\n"
-            f"  or pass the file: load_network({name!r}, weights='…').\n"
-            "  Or use the bundled network, which needs no download: load_network('petite')."
-        ) from error
+        why, place = reason(error), f"  Fetch  {weights.url}\n  into   {cache}\n"
+        found = f"the weights of {name} are not here and could not be fetched ({why}).\n"
+        if cache.is_file():
+            found = f"the weights of {name} in torch's cache cannot be read ({why}).\n"
+            place = f"  Delete {cache}\n  and call this again, which fetches them again,\n"
+        raise NetworkError(f"{found}{place}  {otherwise}") from error
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def _fill(
@@ -571,11 +662,12 @@ def copy_weights(
                 f"{origin} does not fit {name}: '{aliases[0]}' is of type {given.dtype}, expected "
                 f"{target.dtype} or another width of it."
             )
-        if not torch.isfinite(given).all():
+        converted = given.to(target.dtype)  # first: a float64 may be too large for a float32
+        if not torch.isfinite(converted).all():
             raise NetworkError(
                 f"{origin}: '{aliases[0]}' holds NaN or infinite values; fetch it again."
             )
-        target.copy_(given)
+        target.copy_(converted)
 
 
 def _file_keys(network: FeatureNetwork) -> dict[str, tuple[str, ...]]:

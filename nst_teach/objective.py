@@ -12,8 +12,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from nst_teach import losses
-from nst_teach.networks import FeatureNetwork
+from nst_teach import arguments, losses
+from nst_teach.images import check_image
+from nst_teach.networks import FeatureNetwork, on_device
 from nst_teach.precision import choose_precision
 from nst_teach.tiles import Tiled, tiled_losses
 
@@ -111,6 +112,8 @@ class StyleObjective:
         precision: str = "float32",
         memory: str = "normal",
     ):
+        check_image(content, "content")
+        on_device(network, None)  # raises if it is no network
         if content_layers is None:
             content_layers = network.content_layers
         if style_layers is None:
@@ -120,15 +123,15 @@ class StyleObjective:
         self.style_layers = layer_weights(style_layers, share=True)
         self.layers = (*self.content_layers, *self.style_layers)
         self.precision = choose_precision(precision, content.device)
-        self.memory = _memory(memory)
+        self.memory = arguments.one_of("memory", memory, MEMORIES)
         self._rounded = network.rounded() if self.precision == "bfloat16" else None
         self.content_targets = self._content_targets(content)
         self.style_targets = self._grams(style)
-        self.alpha = _weight("alpha", alpha)
-        self.beta = _weight("beta", self.default_beta() if beta is None else beta)
+        self.alpha = arguments.weight("alpha", alpha)
+        self.beta = arguments.weight("beta", self.default_beta() if beta is None else beta)
         if total_variation is None:
             total_variation = WEAK_SMOOTHING * self.beta
-        self.total_variation = _weight("total_variation", total_variation)
+        self.total_variation = arguments.weight("total_variation", total_variation)
         self._check_that_something_counts()
 
     def default_beta(self) -> float:
@@ -251,17 +254,28 @@ class StyleObjective:
         return losses.gram_of(self.network(picture, layers))
 
 
+def given_layers(
+    content_layers: Layers | None, style_layers: Layers | None
+) -> tuple[dict[str, float] | None, dict[str, float] | None]:
+    """Both with their weights, so that they can be read more than once; `None` remains `None`."""
+    return (
+        None if content_layers is None else layer_weights(content_layers, share=False),
+        None if style_layers is None else layer_weights(style_layers, share=True),
+    )
+
+
 def layer_weights(layers: Layers, *, share: bool) -> dict[str, float]:
     """`{layer: weight}`; names without weights get 1 each or, with `share`, a total of 1."""
     if isinstance(layers, Mapping):
         given = cast(Mapping[str, float], layers)
-        weights = {layer: _weight(layer, weight) for layer, weight in given.items()}
+        _must_be_names(given)
+        weights = {layer: arguments.weight(layer, weight) for layer, weight in given.items()}
         if weights and not any(weights.values()):
             raise ValueError(
                 f"the weights of {', '.join(weights)} are all 0; expected one above 0."
             )
         return weights
-    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    names = (layers,) if isinstance(layers, str) else _must_be_names(layers)
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(
             f"{', '.join(twice)} is named twice; expected each layer once. Weights are given as "
@@ -274,16 +288,18 @@ def _weighted_sum(parts: dict[str, Tensor], weights: dict[str, float], image: Te
     return sum((weights[layer] * part for layer, part in parts.items()), image.new_zeros(()))
 
 
-def _memory(memory: str) -> str:
-    if memory not in MEMORIES:
-        raise ValueError(f"memory={memory!r:.80} was given; expected one of {', '.join(MEMORIES)}.")
-    return memory
-
-
-def _weight(name: str, value: float) -> float:
-    if not 0 <= value < float("inf"):  # also catches NaN
-        raise ValueError(f"{name}={value} was given; expected a finite number, 0 or more.")
-    return float(value)
+def _must_be_names(layers: Any) -> tuple[str, ...]:
+    """The names in a list or in `{name: weight}`."""
+    try:
+        names: tuple[Any, ...] = tuple(layers)
+    except TypeError:  # not a list at all
+        names = (None,)
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"{arguments.shown(layers)} was given as layers; expected a name, such as 'relu4_2', a "
+            "list of names, or {name: weight}."
+        )
+    return names
 
 
 _identities: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()

@@ -16,6 +16,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from nst_teach import arguments
+
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Takes an image; returns its loss, a scalar, and the gradient, which has the image's shape."""
 
@@ -283,14 +285,22 @@ OPTIMIZERS: dict[str, Callable[[Tensor, float | None], Optimizer]] = {
 }
 
 
+def check_optimizer(name: object) -> None:
+    """Raise a `ValueError` for an unknown optimiser."""
+    if not isinstance(name, str) or name not in OPTIMIZERS:
+        raise ValueError(
+            f"unknown optimizer {arguments.shown(name)}; choose one of {', '.join(OPTIMIZERS)}."
+            f"{arguments.meant(name, OPTIMIZERS)}"
+        )
+
+
 def make_optimizer(name: str, image: Tensor, learning_rate: float | None = None) -> Optimizer:
     """The optimiser of this name; it updates `image`, a floating-point leaf tensor, in place.
 
     Raises:
         ValueError: an unknown name, or a learning rate that is not positive.
     """
-    if name not in OPTIMIZERS:
-        raise ValueError(f"unknown optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
-    if learning_rate is not None and not 0 < learning_rate < float("inf"):
-        raise ValueError(f"learning_rate={learning_rate} was given; expected a number above 0.")
+    check_optimizer(name)
+    if learning_rate is not None:
+        learning_rate = arguments.positive("learning_rate", learning_rate)
     return OPTIMIZERS[name](image, learning_rate)

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
+from nst_teach import arguments
+
 PRECISIONS = ("float32", "bfloat16", "auto")
 
 WORTHWHILE = 1.3
@@ -34,10 +36,7 @@ def choose_precision(precision: str, device: torch.device | str = "cpu") -> str:
     Raises:
         ValueError: an unknown precision.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"precision={precision!r:.80} was given; expected one of {', '.join(PRECISIONS)}."
-        )
+    arguments.one_of("precision", precision, PRECISIONS)
     if precision != "auto":
         return precision
     return "bfloat16" if speedup(torch.device(device).type) >= WORTHWHILE else "float32"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from nst_teach import losses
-from nst_teach.images import ImageError, ImageSource, load_image
+from nst_teach import arguments, losses
+from nst_teach.images import ImageError, ImageSource, check_image, load_image
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import Layers, StyleObjective
 
@@ -78,6 +78,7 @@ class RegionalObjective(StyleObjective):
     ):
         if memory == "low":
             raise ValueError("memory='low' was given with several styles; expected a single one.")
+        check_image(content, "content")
         self.styles = _named(styles)
         longer = max(content.shape[-2:]) if style_size is None else style_size
         pictures = {
@@ -134,7 +135,10 @@ class RegionalObjective(StyleObjective):
 
 
 def _named(styles: Iterable[Style]) -> dict[str, Style]:
-    given = list(styles)
+    try:
+        given = list(styles)
+    except TypeError:  # not a list at all
+        given = []
     if not given or not all(isinstance(style, Style) for style in given):
         kinds = ", ".join(type(style).__name__ for style in given) or "none"
         raise ValueError(f"{kinds} given as styles; expected one Style or more: Style('dots').")
@@ -144,10 +148,7 @@ def _named(styles: Iterable[Style]) -> dict[str, Style]:
             f"two styles have one name, of {', '.join(named)}; expected different ones."
         )
     for name, style in named.items():
-        if not 0 <= style.weight < float("inf"):
-            raise ValueError(
-                f"style {name}: weight={style.weight} was given; expected a number of 0 or more."
-            )
+        arguments.weight(f"style {name}: weight", style.weight)
     if not any(style.weight for style in given):
         raise ValueError("the weights of all styles are 0; expected one above 0.")
     return named

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nst_teach import arguments
 from nst_teach.images import ImageSource, load_image
 from nst_teach.memory import lacks_memory, memory_advice, memory_reason
 from nst_teach.objective import Losses, Objective, StyleObjective, fingerprint
@@ -57,8 +58,8 @@ def optimize(
 
     Return value and errors are those of `transfer`.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 0:
-        raise ValueError(f"steps={steps!r} was given; expected a whole number, 0 or more.")
+    steps, seed = arguments.whole("steps", steps), arguments.seed(seed)
+    arguments.callable_or_none("callback", callback)
     image, earlier = _initial_image(objective, start, seed)
     minimiser = make_optimizer(optimizer, image, learning_rate)
     identity = fingerprint(objective)
@@ -241,7 +242,7 @@ class _Run:
         """Losses and gradient, whatever the caller's grad mode; no `.grad` is changed."""
         with torch.enable_grad():
             image = image.detach().requires_grad_(True)
-            losses = self.objective(image)
+            losses = _must_be_losses(self.objective(image))
             (gradient,) = torch.autograd.grad(losses.total, image)
         return losses, gradient.contiguous()  # as L-BFGS expects
 
@@ -285,6 +286,15 @@ class _Run:
                 raise error
         self.broken = True
         self._end_early(Stop.OUT_OF_MEMORY, _warned(memory_reason(self.optimizer.image)))
+
+
+def _must_be_losses(returned: object) -> Losses:
+    if not isinstance(returned, Losses):
+        raise ValueError(
+            f"the objective returned {arguments.shown(returned)}; expected Losses, as from a "
+            "StyleObjective."
+        )
+    return returned
 
 
 class _Values(TypedDict):

@@ -5,7 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nst_teach.images import ImageError, ImageSource, load_image, resize
+from nst_teach import arguments
+from nst_teach.images import (
+    ImageError,
+    ImageSource,
+    check_image,
+    load_image,
+    must_hold_values,
+    resize,
+)
 
 STARTS = ("content", "noise", "grey", "style")
 GREY = 0.5
@@ -23,14 +31,17 @@ def make_start(start: str | ImageSource, content: Tensor, style: Tensor, seed: i
     Raises:
         ImageError: `start` is neither one of `STARTS` nor a picture.
     """
+    check_image(content, "content")
     if not isinstance(start, str) or start not in STARTS:
         return _picture(start, content)
     if start == "content":
         return content.clone()
     if start == "style":
+        check_image(style, "style")
         return cover(style, content.shape[-2:])
     if start == "grey":
         return torch.full_like(content, GREY)
+    seed = arguments.seed(seed)
     generator = torch.Generator().manual_seed(seed)  # on the CPU: the same noise on every device
     return torch.rand(content.shape, generator=generator).to(content)
 
@@ -51,6 +62,7 @@ def as_start(image: Tensor) -> Tensor:
     Raises:
         ImageError: a value is not finite or lies outside [0, 1].
     """
+    must_hold_values(image, "the start")
     low, high = image.detach().min().item(), image.detach().max().item()
     if not (low >= -ROUNDING and high <= 1 + ROUNDING):  # also catches NaN
         raise ImageError(
@@ -67,4 +79,6 @@ def _picture(start: ImageSource, content: Tensor) -> Tensor:
     try:
         return load_image(start, size=(height, width), device=content.device)
     except ImageError as error:
-        raise ImageError(f"start: {error} Other starts are: {', '.join(STARTS)}.") from error
+        raise ImageError(
+            f"start: {error} Other starts are: {', '.join(STARTS)}.{arguments.meant(start, STARTS)}"
+        ) from error

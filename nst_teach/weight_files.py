@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,12 @@ KERAS_EXTENSIONS = (".h5", ".hdf5")
 # `block1_conv1/block1_conv1_W_1:0` (2016), or `…/block1_conv1/kernel:0` at any depth (later).
 KERAS_NAME = re.compile(r"(?:^|/)block(\d)_conv(\d)/(?:block\d_conv\d_([Wb])_1|(kernel|bias)):0$")
 FIRST_LAYER = ("conv1_1.weight", "features.0.weight", "stack.0.weight")
+
+# Limits against small files that would fill the memory as they are read.
+MOST_KERAS_VALUES = 1 << 26  # in one layer; VGG-19's largest convolution has 2.4 million
+TOLD = 200  # characters of a reader's own message that are repeated
+UNPICKLERS_REASON = re.compile(r"WeightsUnpickler error: *(.+?)(?: Please use|$)", re.MULTILINE)
+"""In torch's message about a file that would run code. The rest of it advises to run that code."""
 
 # No statistic of the weights tells the conventions apart. Converting *one* network from Caffe's
 # convention to torchvision's multiplies its first filters by 255 σ ≈ 58, but these are two
@@ -96,9 +103,7 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
 
     Chapter 1 explains the conventions.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise NetworkError(f"there is no weight file '{path}' (looked in {Path.cwd()}).")
+    path = _file(path)
     expected = ".safetensors or a .pth with a plain state dict"
     try:
         if path.suffix == ".safetensors":
@@ -107,15 +112,54 @@ def open_weights(path: str | os.PathLike[str]) -> WeightFile:
         if path.suffix in KERAS_EXTENSIONS:
             expected = "Keras' weights of a VGG"
             return WeightFile(_read_keras(path), "caffe", "it is a file of Keras")
+        _must_not_grow(path)
         state: object = torch.load(path, map_location="cpu", weights_only=True)
     except NetworkError:
         raise
     except Exception as error:  # each reader raises its own kinds of errors
         raise NetworkError(
-            f"'{path}' cannot be read as weights ({type(error).__name__}: {error}). Expected "
+            f"'{path}' cannot be read as weights ({reason(error)}). Expected "
             f"{expected}; a download that broke off has to be fetched again."
         ) from error
-    return _with_convention(path, _state_dict(path, state))
+    return _with_convention(path, plain_tensors(state, path))
+
+
+def reason(error: BaseException) -> str:
+    """The kind of an error and the first line of its message, without torch's unsafe advice."""
+    found = UNPICKLERS_REASON.search(str(error))
+    words = (found[1] if found else str(error)).strip().splitlines()
+    return f"{type(error).__name__}: {words[0] if words else ''}"[:TOLD]
+
+
+def _file(given: str | os.PathLike[str]) -> Path:
+    """The path of a file that is there."""
+    try:
+        path = Path(given)
+    except TypeError as error:
+        raise NetworkError(
+            f"weights={given!r:.80} was given; expected the name of a weight file."
+        ) from error
+    try:
+        there = path.is_file()
+    except OSError as error:  # such as a name that is too long
+        raise NetworkError(f"cannot read '{path!s:.80}…': {error.strerror}.") from error
+    if not there:
+        kind = "it is a folder; name a file in it" if path.is_dir() else f"looked in {Path.cwd()}"
+        raise NetworkError(f"there is no weight file '{path}' ({kind}).")
+    return path
+
+
+def _must_not_grow(path: Path) -> None:
+    """Refuse a zip archive that unpacks to more than its own size, which torch never writes."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > path.stat().st_size:
+        raise NetworkError(
+            f"'{path}' is a compressed archive of {unpacked / 1e9:.3g} GB; expected a state dict "
+            "as torch.save writes it, uncompressed. Unpack it, and name the file in it."
+        )
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
@@ -128,11 +172,16 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], str | None]:
     return safetensors.torch.load_file(path), metadata.get("convention")
 
 
-def _state_dict(path: Path, state: object) -> dict[str, Tensor]:
+def plain_tensors(state: object, path: Path) -> dict[str, Tensor]:
+    """What torch has read from a file, if it is `{name: tensor}`; otherwise a `NetworkError`."""
     entries = cast(Mapping[object, object], state) if isinstance(state, Mapping) else {None: None}
     tensors = {str(name): value for name, value in entries.items() if isinstance(value, Tensor)}
     if len(tensors) < len(entries):
         raise NetworkError(f"'{path}' holds no state dict (names and tensors); save one in it.")
+    for name, value in tensors.items():
+        if value.is_meta or value.is_quantized or value.layout is not torch.strided:
+            kind = "meta" if value.is_meta else "quantised" if value.is_quantized else "sparse"
+            raise NetworkError(f"'{path}': '{name}' is a {kind} tensor; expected a plain one.")
     return tensors
 
 
@@ -151,6 +200,10 @@ def _read_keras(path: Path) -> dict[str, Tensor]:
         found = KERAS_NAME.search(key)
         if found and isinstance(item, h5py.Dataset):
             block, index, old, new = found.groups()
+            if item.size > MOST_KERAS_VALUES:
+                raise NetworkError(
+                    f"'{path}': '{key}' has the shape {item.shape}; no layer of a VGG is so large."
+                )
             kind = "weight" if old == "W" or new == "kernel" else "bias"
             tensors[f"conv{block}_{index}.{kind}"] = _from_keras(path, key, np.asarray(item))
 
@@ -195,7 +248,8 @@ def _with_convention(
 
 
 def _begins_with(weight: Tensor, row: tuple[float, ...]) -> bool:
-    if weight.ndim != 4 or weight.shape[1:] != (3, 3, 3) or not weight.is_floating_point():
+    shape = tuple(weight.shape)
+    if len(shape) != 4 or shape[1:] != (3, 3, 3) or not shape[0] or not weight.is_floating_point():
         return False
     difference = weight[0, 0, 0].float() - torch.tensor(row)
     return bool((difference.abs() < FILTER_TOLERANCE).all())

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import http.server
+import multiprocessing
+import socket
 import threading
+import time
 from pathlib import Path
 from urllib.error import URLError
 
@@ -13,9 +17,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
+from systems import needs_posix
 from torch import nn
 
-from nst_teach import FeatureNetwork, NetworkError, load_network
+from nst_teach import FeatureNetwork, NetworkError, load_network, networks
 from nst_teach.feedforward import FastNetwork, load_fast
 from nst_teach.networks import (
     NETWORK_VARIABLE,
@@ -595,6 +600,188 @@ def test_a_wrong_file_from_the_network_is_refused_and_not_kept(
     with pytest.raises(NetworkError, match=r"could not be fetched.*hash"):
         load_network("squeezenet1_1")
     assert list(empty_cache.iterdir()) == []
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    """A web server on this machine for SqueezeNet's weights, which behaves as a test asks it to.
+
+    Its attributes: `answer`, a function from a request to what it sends; `body`, the right bytes;
+    `asked`, the number of requests; `name` of the file, which ends with its checksum.
+    """
+    from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
+
+    torch.save(squeezenet1_1(weights=None).state_dict(), tmp_path / "right.pth")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            server.asked += 1
+            server.answer(self)
+
+        def send(self, body: bytes, length: int | None = None):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body) if length is None else length))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads, server.asked = True, 0
+        server.body = (tmp_path / "right.pth").read_bytes()
+        server.name = f"squeezenet1_1-{hashlib.sha256(server.body).hexdigest()[:8]}.pth"
+        address = f"http://127.0.0.1:{server.server_port}/{server.name}"
+        weights = SqueezeNet1_1_Weights.DEFAULT.value
+        monkeypatch.setitem(weights.__dict__, "url", address)  # frozen, but a dataclass
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def refuse(request):
+    request.send_error(404)
+
+
+def hang_up(request):
+    request.connection.close()
+
+
+def hang_up_half_way(request):
+    request.send(request.server.body[:10000], length=len(request.server.body))
+
+
+def say_nothing(request):
+    time.sleep(5)
+
+
+def fall_silent(request):
+    hang_up_half_way(request)
+    time.sleep(5)
+
+
+def lie(request):
+    """Bytes that torch could load, under the right name: one of them is another."""
+    request.send(request.server.body[:-1] + bytes([request.server.body[-1] ^ 1]))
+
+
+def send_in_circles(request):
+    request.send_response(302)
+    request.send_header("Location", request.path)
+    request.end_headers()
+
+
+def send_to_a_file(request):
+    request.send_response(302)
+    request.send_header("Location", "file:///etc/passwd")
+    request.end_headers()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (refuse, "404"),
+        (hang_up, "could not be fetched"),
+        (hang_up_half_way, "invalid hash value"),
+        (say_nothing, "timed out"),
+        (fall_silent, "timed out"),
+        (lie, "invalid hash value"),
+        (send_in_circles, "would lead to an infinite loop"),
+        (send_to_a_file, "not allowed"),
+    ],
+)
+def test_a_download_that_fails_is_explained_and_leaves_nothing(
+    empty_cache, server, monkeypatch, answer, message
+):
+    monkeypatch.setattr(networks, "PATIENCE", 0.3)
+    server.answer = answer
+    with pytest.raises(NetworkError, match=message) as error:
+        load_network("squeezenet1_1")
+    assert "Fetch  http://127.0.0.1" in str(error.value)
+    assert list(empty_cache.iterdir()) == []
+    assert socket.getdefaulttimeout() is None, "the patience was meant for this download only"
+
+
+def test_a_download_is_kept_and_not_repeated(empty_cache, server):
+    server.answer = lambda request: request.send(request.server.body)
+    for _ in range(2):
+        assert load_network("squeezenet1_1").name == "squeezenet1_1"
+    assert server.asked == 1
+    assert [path.name for path in empty_cache.iterdir()] == [server.name]
+
+
+@needs_posix
+def test_two_processes_may_fetch_at_once(empty_cache, server):
+    """Both ask before either has an answer; each writes a file of its own until it is complete."""
+    both_have_asked = threading.Barrier(2, timeout=60)
+
+    def answer_both(request):
+        both_have_asked.wait()
+        request.send(request.server.body)
+
+    server.answer = answer_both
+    context = multiprocessing.get_context("fork")
+    children = [context.Process(target=load_network, args=("squeezenet1_1",)) for _ in range(2)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0]
+    assert server.asked == 2
+    assert [path.name for path in empty_cache.iterdir()] == [server.name]
+    assert (empty_cache / server.name).read_bytes() == server.body
+
+
+def test_a_cache_that_cannot_be_written_to_is_explained(tmp_path, server, monkeypatch):
+    """A file where a folder should be: unlike a mode, that stops root too."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "file" / "cache"))
+    server.answer = lambda request: request.send(request.server.body)
+    with pytest.raises(NetworkError, match=r"Not a directory.*\n.*Fetch"):
+        load_network("squeezenet1_1")
+
+
+@needs_posix
+def test_a_full_disk_is_explained_and_leaves_nothing(empty_cache, server):
+    """The system refuses files of more than 100 kB; the weights have 5 MB."""
+    import resource
+
+    server.answer = lambda request: request.send(request.server.body)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(NetworkError, match=r"File too large"):
+            load_network("squeezenet1_1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(empty_cache.iterdir()) == []
+
+
+@needs_posix
+@pytest.mark.parametrize("ending", [".safetensors", ".pth"])
+def test_a_full_disk_does_not_cost_the_file_that_was_there(tiny, tmp_path, ending):
+    import resource
+
+    path = save_weights(tiny, tmp_path / f"mine{ending}")
+    old = path.read_bytes()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(old) // 2, before[1]))
+    try:
+        with pytest.raises(NetworkError, match=r"cannot write .*Choose another folder"):
+            save_weights(tiny, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == old
+    assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_cached_file_that_is_not_weights_is_reported_with_its_place(empty_cache, server):
+    empty_cache.mkdir(parents=True)
+    torch.save([1, 2], empty_cache / server.name)
+    with pytest.raises(
+        NetworkError, match=r"cannot be read.*no state dict.*\n.*Delete"
+    ):
+        load_network("squeezenet1_1")
 
 
 def test_a_broken_file_in_the_cache_is_reported_with_its_place(empty_cache):

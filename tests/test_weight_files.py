@@ -6,8 +6,10 @@ The networks have the depth of VGG-16 and VGG-19 but a few filters only, so that
 from __future__ import annotations
 
 import functools
+import json
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -612,3 +614,112 @@ def test_code_in_a_file_is_not_run(name, tmp_path):
     assert not (tmp_path / "ran").exists()
     torch.load(path, weights_only=False)
     assert (tmp_path / "ran").exists(), "the file was harmless: this test proved nothing"
+
+
+# --- what nobody saves on purpose ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "it is a folder"),
+        (".", "it is a folder"),
+        ("x" * 300 + ".pth", "cannot read 'xxx"),
+        (3, "weights=3 was given; expected the name"),
+        (b"w.pth", "weights=b'w.pth' was given"),
+        (["w.pth"], r"weights=\['w.pth'\] was given"),
+        (False, "weights=False was given"),
+        ("https://example.org/w.pth", "there is no weight file"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+def test_what_names_no_file_is_refused(given, message):
+    with pytest.raises(NetworkError, match=message):
+        open_weights(given)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_number_too_large_for_float32_is_refused(kind, tmp_path):
+    """As a float64 it is finite, and after the conversion it is not."""
+    state = random_state("vgg19")
+    state["conv2_1.bias"] = torch.full((7,), 1e300, dtype=torch.float64)
+    with pytest.raises(NetworkError, match=r"'conv2_1.bias' holds NaN or infinite"):
+        load_network("vgg19", weights=write(state, tmp_path / kind))
+
+
+@pytest.mark.parametrize("kind", ["features.pth", "features.safetensors"])
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2])
+def test_eight_bits_are_converted_like_sixteen(kind, dtype, tmp_path):
+    state = {key: value.to(dtype) for key, value in random_state("vgg19").items()}
+    network = load_network("vgg19", weights=write(state, tmp_path / kind))
+    assert torch.equal(network.stack[0].weight, state["conv1_1.weight"].float())
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("sparse", lambda weight: weight.to_sparse()),
+        ("meta", lambda weight: weight.to("meta")),
+        ("quantised", lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8)),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's, about quantised tensors
+def test_tensors_that_are_not_plain_are_refused(kind, change, tmp_path):
+    state = random_state("vgg19")
+    state["conv1_1.weight"] = change(state["conv1_1.weight"])
+    torch.save(state, tmp_path / "odd.pth")
+    with pytest.raises(
+        NetworkError, match=f"'conv1_1.weight' is a {kind} tensor; expected a plain"
+    ):
+        load_network("vgg19", weights=tmp_path / "odd.pth")
+
+
+def test_a_first_layer_without_filters_is_refused(tmp_path):
+    state = random_state("vgg19") | {"conv1_1.weight": torch.zeros(0, 3, 3, 3)}
+    torch.save(state, tmp_path / "a.pth")
+    with pytest.raises(NetworkError, match=r"has the shape \(0, 3, 3, 3\), expected"):
+        load_network("vgg19", weights=tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize("ancient", [False, True])
+def test_the_error_does_not_advise_to_run_the_code_in_a_file(ancient, tmp_path):
+    """As torch's own does: 'Re-running with `weights_only` set to `False` will likely succeed'."""
+    path = tmp_path / "a.pth"
+    state = {"conv1_1.weight": RunsCode(tmp_path / "ran")}
+    torch.save(state, path, _use_new_zipfile_serialization=not ancient)
+    with pytest.raises(NetworkError) as error:
+        load_network("vgg19", weights=path)
+    message = str(error.value)
+    assert "weights_only" not in message
+    assert "safe_globals" not in message
+    assert len(message) < 500
+    assert "Unsupported global" in message
+
+
+def test_an_archive_that_would_fill_the_memory_is_refused(tmp_path):
+    """100 MB of zeros, compressed to 100 kB; torch would unpack them all."""
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**8))
+    assert (tmp_path / "bomb.pth").stat().st_size < 10**6
+    with pytest.raises(NetworkError, match=r"a compressed archive of 0\.1 GB"):
+        open_weights(tmp_path / "bomb.pth")
+
+
+def test_a_header_that_promises_ten_gigabytes_is_refused(tmp_path):
+    claim = {"dtype": "F32", "shape": [10 * 2**28], "data_offsets": [0, 10 * 2**30]}
+    header = json.dumps({"conv1_1.weight": claim}).encode()
+    path = tmp_path / "a.safetensors"
+    for length in (len(header), 10 * 2**30):
+        path.write_bytes(length.to_bytes(8, "little") + header)
+        with pytest.raises(NetworkError, match="cannot be read as weights"):
+            open_weights(path)
+
+
+def test_a_layer_of_keras_that_promises_ten_gigabytes_is_refused(tmp_path):
+    """HDF5 need not store what was never written."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        shape = (3, 3, 2**10, 2**18)
+        file.create_dataset("block1_conv1/kernel:0", shape, dtype="f4", chunks=(3, 3, 64, 64))
+    assert (tmp_path / "a.h5").stat().st_size < 10**5
+    with pytest.raises(NetworkError, match="no layer of a VGG is so large"):
+        open_weights(tmp_path / "a.h5")

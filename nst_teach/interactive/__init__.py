@@ -9,7 +9,6 @@ The package is not named `studio`, because `nst_teach.studio` is the public func
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ import torch
 from nst_teach.images import ImageSource, Size
 from nst_teach.interactive.settings import Settings, picture, start_of
 from nst_teach.interactive.words import check_controls, control, control_names
-from nst_teach.networks import FeatureNetwork, load_network
+from nst_teach.networks import FeatureNetwork, load_network, on_device
 from nst_teach.objective import Layers, layer_weights
 from nst_teach.source import pip_install
 
@@ -104,8 +103,7 @@ def _network(
 ) -> FeatureNetwork:
     if not isinstance(given, FeatureNetwork):
         return load_network(given, device=device)
-    here = next(given.parameters()).device
-    return given if device in (None, here, str(here)) else copy.deepcopy(given).to(device)
+    return on_device(given, device)
 
 
 def _layers(given: Layers | None, default: Layers, *, share: bool) -> dict[str, float]:

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nst_teach import samples
+from nst_teach import arguments, samples
 from nst_teach.images import ImageError, ImageSource, Size, load_image, to_pil
 from nst_teach.interactive.words import control, mark
 from nst_teach.networks import FeatureNetwork
@@ -124,12 +124,12 @@ class Settings:
         make_optimizer(
             self.optimizer, torch.zeros(1, requires_grad=True), self.rate
         )  # raises if invalid
-        if isinstance(self.steps, bool) or not isinstance(self.steps, int) or self.steps < 1:
-            raise ValueError(f"steps={self.steps!r} was given; expected a whole number above 0.")
+        arguments.whole("steps", self.steps, least=1)
+        arguments.seed(self.seed)
         for name in ("alpha", "beta", "total_variation"):
             weight = getattr(self, name)
-            if weight is not None and not 0 <= weight < math.inf:  # also catches NaN
-                raise ValueError(f"{name}={weight} was given; expected a finite number, 0 or more.")
+            if weight is not None:
+                arguments.weight(name, weight)
 
     @property
     def rate(self) -> float | None:
