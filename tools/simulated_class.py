@@ -223,7 +223,7 @@ def excerpt() -> str:
             f"{held.name}: {words.short(held.before)} before, {words.share(held.after)} after",
         ),
         (
-            f"the task {task.title}",
+            f"the task *{task.title}*",
             f"passed by {words.share(task.passed)}, median of the attempts {words.attempts(task)}, "
             f"mistakes {words.mistakes(task)}",
         ),
