@@ -337,7 +337,8 @@ def test_tables_of_other_spreadsheets(tmp_path, delimiter, encoding):
     found = read(small_class(tmp_path))
     path = tmp_path / "before.csv"
     rows = path.read_text(encoding="utf-8").upper().replace(",", delimiter)
-    path.write_text(rows.replace("S000", "s000") + delimiter * 24 + "\n", encoding=encoding)
+    rows = rows.replace("S000", "s000").replace("\n", 2 * delimiter + "\n")  # empty columns
+    path.write_text(rows + delimiter * 24 + "\n", encoding=encoding)
     assert read(tmp_path) == found
 
 

@@ -153,12 +153,12 @@ class _Reader:
         except csv.Error as error:  # such as a cell without an end
             self.fault(path, f"is no table: {error}")
             return
-        head = [name.strip() for name in lines[0]] if lines else []
+        head = _trimmed([name.strip() for name in lines[0]], 0) if lines else []
         form = self.form(path, head)
         if form is None:
             return
         for number, line in enumerate(lines[1:], start=2):
-            cells = [cell.strip() for cell in line]
+            cells = _trimmed([cell.strip() for cell in line], len(head))
             if any(cells):
                 self.line(path, f"line {number}", times[0], form, head, cells)
 
@@ -345,6 +345,13 @@ def _code(notebook: Any) -> Iterator[str]:
         name = cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
         if cell.get("cell_type") == "code" and name.endswith("-answer"):
             yield "".join(cell["source"])
+
+
+def _trimmed(cells: list[str], least: int) -> list[str]:
+    """The cells without empty ones at the end, which spreadsheets may add; at least so many."""
+    while len(cells) > least and not cells[-1]:
+        cells = cells[:-1]
+    return cells
 
 
 def _delimiter(text: str) -> str:
