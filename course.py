@@ -25,6 +25,7 @@ OLDEST = (3, 11)  # requires-python in pyproject.toml
 
 TARGETS = {
     "book": "install what is needed, run every chapter, build the book",
+    "slides": "build the book, and the slides of every session from it",
     "serve": "build the book and show it at http://127.0.0.1:{PORT}/",
     "test": "install what is needed, check style, run all tests and all notebooks",
     "lint": "check style, types, and that generated files are up to date",
@@ -136,9 +137,14 @@ class Course:
             self.make(target)
         self.forget_stale_build()
         self.run(self.program("jupyter-book"), "build", ".")
+        self.run(self.python, "tools/slides.py")
         page = (self.root / "_build" / "html" / "index.html").as_uri()
         again = "make serve" if os.environ.get("MAKELEVEL") else "python course.py serve"
         print(BUILT.format(page=page, again=again, port=self.settings["PORT"]), flush=True)
+
+    def slides(self) -> None:
+        """The slides of every session, in _build/html/slides: the book has them."""
+        self.make("book")
 
     def serve(self) -> None:
         """The book, at an address of this machine."""

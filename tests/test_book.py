@@ -20,6 +20,7 @@ import lighter_pictures
 import notebooks
 import pages
 import pytest
+import slides
 import yaml
 from bs4 import BeautifulSoup
 from conftest import ROOT
@@ -56,6 +57,7 @@ def site(tmp_path_factory) -> Path:
     )
     if built.returncode:
         pytest.fail(f"the strict build failed:\n{built.stdout}\n{built.stderr}", pytrace=False)
+    slides.write(output / "_build" / "html")
     return output / "_build" / "html"
 
 
@@ -102,6 +104,15 @@ def test_chapters_are_notebooks_so_that_colab_and_binder_can_open_them(site):
             html = (site / f"{name}.html").read_text(encoding="utf-8")
             assert f"/blob/main/{name}.ipynb" in html, name
             assert f"tree/{name}.ipynb" in html, name
+
+
+# The slides of the sessions
+
+
+def test_slides_read_well(site):
+    decks = sorted((site / slides.FOLDER).glob("*.html"))
+    assert len(decks) == 13  # eleven sessions, the workshop, the page of links
+    assert [fault for deck in decks for fault in pages.faults_in_text(deck, site)] == []
 
 
 # The labs in the pages

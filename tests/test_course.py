@@ -141,6 +141,7 @@ def test_book(project, shell, capsys):
         f"{bin_ / 'python'} tools/notebooks.py",
         f"{bin_ / 'python'} tools/assets.py",
         f"{bin_ / 'jupyter-book'} build .",
+        f"{bin_ / 'python'} tools/slides.py",
     ]
     assert (project / "_build/html/index.html").as_uri() in capsys.readouterr().out
 
@@ -159,7 +160,7 @@ def test_style_is_checked_before_the_tests_and_only_once(project, shell):
 def test_bundle_builds_the_book_first(project, shell):
     install(project, "book", "test")
     new(project, BUNDLE_FLAGS="--wheels").make("bundle")
-    assert shell.commands[-2][1:] == ["build", "."]
+    assert shell.commands[-3][1:] == ["build", "."]
     assert shell.commands[-1][1:] == ["tools/bundle.py", "--wheels"]
 
 

@@ -82,7 +82,7 @@ def test_scripts_of_the_pages_are_listed_and_permitted():
     known = dict(licences.scripts())
     assert [name for name, stated in known.items() if not licences.is_permitted(stated)] == []
     assert dict(rows("Scripts in the pages")) == {
-        name: known[name] for name in ("mathjax", "onnxruntime-web")
+        name: known[name] for name in ("mathjax", "onnxruntime-web", "reveal.js")
     }
 
 

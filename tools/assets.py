@@ -33,6 +33,12 @@ COPIES = {
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
     # Runs the lab's graph: WebAssembly on one thread, the most that a static host allows.
     "onnxruntime-web/dist/ort.wasm.bundle.min.mjs": "onnxruntime/ort.wasm.bundle.min.mjs",
+    # Turns a page into slides, with the window of the speaker's notes.
+    "reveal.js/LICENSE": "reveal/LICENSE",
+    "reveal.js/dist/reset.css": "reveal/reset.css",
+    "reveal.js/dist/reveal.css": "reveal/reveal.css",
+    "reveal.js/dist/reveal.js": "reveal/reveal.js",
+    "reveal.js/dist/plugin/notes.js": "reveal/notes.js",
 }
 """Served files: from a path in node_modules to a path in book/_static/vendor."""
 
