@@ -35,6 +35,10 @@ REPEATS = 3  # evaluations per size; the fastest counts, since other programs on
 LEAST_POINTS = 2  # sizes that are always timed: they determine a line
 COUNTED_SIDES = (64, 128)  # pixels; bytes depend on the size alone, so two sizes are enough
 
+TILED_TWICE = 1.5
+"""Several tiles are computed forward, then forward and backward; both directions cost about as much
+(`nst_teach.tiles`), and a usual evaluation has one of each."""
+
 IMAGE_BYTES = 3 * 4  # per pixel
 WAITING_IMAGES = 6  # content, image, its copy, two gradients, the best image so far
 
@@ -60,7 +64,8 @@ class Point:
 class Extent:
     """Pixels that an evaluation computes: all in all, and at once.
 
-    With `memory="low"` an image is computed tile by tile, and the margins of the tiles overlap.
+    With `memory="low"` a large image is computed tile by tile, and the margins of the tiles overlap.
+    An additional pass counts as half an evaluation of its pixels.
     """
 
     computed: int
@@ -132,7 +137,11 @@ class Work:
         rows, columns = (
             [tile.last - tile.first for tile in tiles(side, seen.margin, stride)] for side in size
         )
-        return Extent(sum(rows) * sum(columns), max(rows) * max(columns))
+        computed = sum(rows) * sum(columns)
+        several = len(rows) * len(columns) > 1
+        return Extent(
+            round(computed * TILED_TWICE) if several else computed, max(rows) * max(columns)
+        )
 
     @property
     def key(self) -> tuple[Any, ...]:

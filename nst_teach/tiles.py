@@ -107,13 +107,19 @@ class Tiled:
 
     def __call__(self, image: Tensor) -> Iterator[tuple[dict[str, Tensor], Tile, Tile]]:
         """The features of each tile without its margin, and its two axes."""
-        stride = max(self.reach.strides.values())
-        rows, columns = (
-            tuple(tiles(side, self.reach.margin, stride, self.tile)) for side in image.shape[-2:]
-        )
-        for row, column in itertools.product(rows, columns):
+        for row, column in itertools.product(*self._axes(image)):
             part = image[..., row.first : row.last, column.first : column.last]
             yield self._inner(self.network(part, self.layers), row, column), row, column
+
+    def is_single(self, image: Tensor) -> bool:
+        """Whether one tile covers the whole image."""
+        return all(len(axis) == 1 for axis in self._axes(image))
+
+    def _axes(self, image: Tensor) -> list[tuple[Tile, ...]]:
+        stride = max(self.reach.strides.values())
+        return [
+            tuple(tiles(side, self.reach.margin, stride, self.tile)) for side in image.shape[-2:]
+        ]
 
     def _inner(self, features: dict[str, Tensor], row: Tile, column: Tile) -> dict[str, Tensor]:
         strides = self.reach.strides
@@ -147,7 +153,7 @@ class Tiled:
 
 
 def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
-    """The losses of a `StyleObjective`, tile by tile; `total` is differentiable, its parts are not.
+    """The losses of a `StyleObjective`, tile by tile; only their total is sure to be differentiable.
 
     Args:
         objective: provides targets and weights.
@@ -155,6 +161,8 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
         image: `(1, 3, H, W)`.
     """
     tiled = Tiled(network, objective.layers)
+    if tiled.is_single(image):
+        return _in_one_pass(objective, network, image)
     content, grams, counts = _first_pass(objective, tiled, image.detach())
     leaves = {layer: gram.requires_grad_(True) for layer, gram in grams.items()}
     with torch.enable_grad():
@@ -169,6 +177,17 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
     (rough,) = torch.autograd.grad(smoothness, image)
     total: Tensor = _WithGradient.apply(image, whole.total.detach(), gradient + rough)
     return whole.detach(total)
+
+
+def _in_one_pass(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
+    """A single tile is the image: nothing would be saved by computing it twice."""
+    features = network(image, objective.layers)
+    content = {
+        layer: losses.content_loss(features[layer], target)
+        for layer, target in objective.content_targets.items()
+    }
+    grams = {layer: losses.gram_matrix(features[layer]) for layer in objective.style_layers}
+    return objective.losses_of(content, grams, image)
 
 
 def _first_pass(

@@ -158,6 +158,21 @@ def test_features_that_backward_needs_exist_for_one_tile_at_a_time():
     assert largest["low"] < 0.2 * largest["normal"]
 
 
+def test_an_image_that_is_a_single_tile_is_computed_once(network, monkeypatch):
+    passes = []
+    forward = type(network).forward
+    monkeypatch.setattr(
+        type(network), "forward", lambda *given: passes.append(1) or forward(*given)
+    )
+    counts = {}
+    for side in (TILE, 2 * TILE):
+        _, low = objectives(network, side, side)
+        passes.clear()
+        low(double(side, side, 2).requires_grad_(True)).total.backward()
+        counts[side] = len(passes)
+    assert counts == {TILE: 1, 2 * TILE: 2 * 4}
+
+
 @pytest.mark.parametrize("memory", ["less", "", None, 3])
 def test_an_unknown_kind_of_memory_is_an_error(network, memory):
     with pytest.raises(ValueError, match="expected one of normal, low"):
