@@ -64,8 +64,8 @@ class Point:
 class Extent:
     """Pixels that an evaluation computes: all in all, and at once.
 
-    With `memory="low"` a large image is computed tile by tile, and the margins of the tiles overlap.
-    An additional pass counts as half an evaluation of its pixels.
+    With `memory="low"` a large image is computed tile by tile, and the margins of the tiles
+    overlap. An additional pass counts as half an evaluation of its pixels.
     """
 
     computed: int

@@ -153,7 +153,7 @@ class Tiled:
 
 
 def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
-    """The losses of a `StyleObjective`, tile by tile; only their total is sure to be differentiable.
+    """The losses of a `StyleObjective`, tile by tile; only the total has a gradient.
 
     Args:
         objective: provides targets and weights.
