@@ -35,7 +35,8 @@ from nst_teach import (
     total_variation,
     transfer,
 )
-from nst_teach.interactive import _network, curves
+from nst_teach.estimates import Estimate
+from nst_teach.interactive import _network, curves, engine
 from nst_teach.interactive.controls import _files
 from nst_teach.interactive.embed import to_jpeg
 from nst_teach.interactive.engine import Mark, Point
@@ -542,7 +543,9 @@ def test_sliders_have_the_ranges_of_the_file(make):
 
 
 def test_every_message_can_be_filled_in():
-    names = "step steps rate left reason file memory content style optimizer network size start"
+    names = (
+        "step steps rate left reason file memory content style optimizer network size start price"
+    )
     values = dict.fromkeys(names.split(), "1")
     for name in words()["messages"]:
         assert "{" not in message(name, **values)
@@ -642,6 +645,40 @@ def test_frames_are_bounded_and_evenly_spaced():
     assert frames.steps[0] == 0
     assert frames.steps[-1] > 1000 - 2 * max(gaps)
     assert frames.nearest(999) == frames.steps[-1]
+
+
+LONG = Estimate(
+    seconds=40.0, peak=1_200_000_000, evaluations=165, size=(384, 512), multiplications=1,
+    needed=1000, network="petite",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("price", "said"), [(LONG, LONG.sentence()), (None, "")])
+def test_a_long_run_says_what_it_costs_before_it_begins(make, monkeypatch, price, said):
+    monkeypatch.setattr(engine, "announcement", lambda objective, **how: price)
+    one = make()
+    assert said in one.status.value
+    assert ("It takes" in one.status.value) == bool(said)
+    one.run(1)
+    assert "It takes" not in one.status.value
+
+
+def test_a_run_that_does_not_fit_is_told_a_size_that_would(make, monkeypatch):
+    large = replace(LONG, needed=10**15)
+    monkeypatch.setattr(engine, "announcement", lambda objective, **how: large)
+    assert re.search(r"only .* of memory are free. Use size=\d+ or less", make().status.value)
+
+
+def test_the_price_follows_the_controls_and_is_found_once(make, monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine, "announcement", lambda objective, **how: asked.append(how))
+    one = make(steps=8)
+    one.refresh()
+    one.change(steps=9)
+    one.change(optimizer="lbfgs")
+    one.run(2)
+    how = {"optimizer": "adam", "steps": 8}, {"optimizer": "adam", "steps": 9}
+    assert asked == [*how, {"optimizer": "lbfgs", "steps": 9}]
 
 
 def test_a_kept_run_stays_beside_the_next(make):

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nst_teach.estimates import Estimate, announcement
 from nst_teach.images import resize
 from nst_teach.interactive.frames import Frames
 from nst_teach.interactive.settings import (
@@ -83,6 +84,7 @@ class Engine:
     error: Exception | None
     _halt_at: float
     _length: int
+    _priced: tuple[tuple[StyleObjective, str, int] | None, Estimate | None] = (None, None)
 
     def __init__(self, settings: Settings, network: FeatureNetwork):
         self.settings, self.network = settings, network
@@ -157,6 +159,15 @@ class Engine:
     def waiting(self) -> bool:
         """Whether a setting was changed that has not taken effect yet."""
         return not same_settings(self.settings, self._used)
+
+    @property
+    def price(self) -> Estimate | None:
+        """What the whole run costs; `None` if that is little (`nst_teach.estimates`)."""
+        about = (self.objective, self.settings.optimizer, self.settings.steps)
+        if self._priced[0] != about:
+            objective, optimizer, steps = about
+            self._priced = about, announcement(objective, optimizer=optimizer, steps=steps)
+        return self._priced[1]
 
     @property
     def pace(self) -> float:

@@ -25,6 +25,7 @@ from nst_teach.interactive.frames import Frames
 from nst_teach.interactive.pictures import PictureView
 from nst_teach.interactive.settings import Settings, picture, start_of
 from nst_teach.interactive.words import action, control_names, message, tool
+from nst_teach.memory import TransferError
 from nst_teach.networks import FeatureNetwork
 from nst_teach.objective import layer_weights
 from nst_teach.results import Result
@@ -356,9 +357,23 @@ class Studio:
         sentences = [] if engine.state == "failed" else [self._progress()]
         if engine.waiting and engine.state in ("paused", "finished"):
             sentences.append(message("waiting"))
+        if engine.state == "ready":
+            sentences += self._price()
         if engine.note and engine.state != "failed":
             sentences.append(engine.note)
         return " ".join([*sentences, _memory()])
+
+    def _price(self) -> list[str]:
+        """What a long run will cost, before it begins."""
+        price = self.engine.price
+        if price is None:
+            return []
+        told = [message("price", price=price.sentence())]
+        try:
+            price.require()
+        except TransferError as error:
+            told.append(str(error))
+        return told
 
     def _progress(self) -> str:
         engine = self.engine
