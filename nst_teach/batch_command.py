@@ -27,6 +27,7 @@ from nst_teach.memory import TransferError
 from nst_teach.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
+    Parser,
     add_manners,
     add_run,
     add_sizes,
@@ -282,7 +283,7 @@ def _thumbnail(source: str) -> Tensor | None:
 
 def parser() -> argparse.ArgumentParser:
     """The options are those of `nst_teach.transfer`, under the same names."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="nst-teach batch",
         description="Repaint every photo in every style: OUT/photo--style.png.",
         epilog="Finished pictures are not painted again: after an interruption, or with more "

@@ -17,6 +17,7 @@ from nst_teach.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
     EXIT_STOPPED,
+    Parser,
     add_manners,
     add_run,
     add_sizes,
@@ -124,7 +125,7 @@ def _plot_endings() -> set[str]:
 
 def parser() -> argparse.ArgumentParser:
     """The options are those of `nst_teach.transfer`, under the same names."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="nst-teach",
         description="Repaint a photograph in the style of another picture.",
         epilog=f"Samples, usable in place of a file: {', '.join(samples.names())}. "

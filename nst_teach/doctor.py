@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from nst_teach import costs, machine, samples
 from nst_teach.costs import Prediction, Probe, ProbeError
 from nst_teach.networks import WEIGHTS_FOLDER, NetworkError, load_network
+from nst_teach.options import Parser
 from nst_teach.source import DISTRIBUTION, pip_install
 
 if TYPE_CHECKING:
@@ -350,7 +351,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The options of `nst-teach doctor`."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="nst-teach doctor",
         description="Check this machine, time ten steps, and predict what each page takes here.",
         epilog=PHOTO_ADVICE,

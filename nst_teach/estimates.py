@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bisect
+import contextlib
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import psutil
@@ -38,6 +40,11 @@ EVALUATIONS: dict[str, tuple[float, float]] = {
 """Evaluations per step, and how many come on top: of the initial image, and of the first line
 searches, which try two or three images each. Measured with `petite` over five pairs of pictures,
 after 20, 50 and 100 steps."""
+
+LEAST_SIDE = 32  # pixels; a smaller size is no advice
+
+MOST_BYTES = 8000
+"""Bytes per pixel that a run hardly exceeds: with L-BFGS, `petite` needs 1600 and VGG-19 3100."""
 
 WORKSPACE = 1.25
 """Memory of an evaluation relative to that of its tensors: convolutions need working space, and the
@@ -245,6 +252,62 @@ def expected(objective: StyleObjective, *, optimizer: str, steps: int) -> Estima
     style = (objective.style.shape[-2], objective.style.shape[-1])
     styles = [style] * max(1, len(work.masks))
     return predict(work, size, styles=styles, optimizer=optimizer, steps=steps)
+
+
+def check_memory(work: Work, size: tuple[int, int], *, optimizer: str, steps: int) -> None:
+    """Refuse a run for which there is too little memory, before the work.
+
+    Linux kills a process whose memory runs out, without an error. What a run needs is counted with
+    small images, which may take a second; so this is done only if memory might not suffice. Runs on
+    a GPU are not checked, because its allocator raises an error in time.
+
+    Args:
+        work: what is evaluated, and how.
+        size: rows and columns of the result.
+        optimizer, steps: as for `transfer`.
+
+    Raises:
+        TransferError: more is needed than is free; the message names the largest size that fits.
+    """
+    free = machine.memory().free
+    if work.device.type != "cpu" or size[0] * size[1] * MOST_BYTES <= free:
+        return
+    try:
+        needed = bytes_needed(work, size, optimizer=optimizer, steps=steps)
+    except NetworkError:  # layers that do not exist, or that small images are too small for
+        return
+    if needed > free:
+        raise TransferError(
+            f"{size[1]}×{size[0]} pixels need about {_bytes(needed)} with {work.network.name}; "
+            f"only {_bytes(free)} of memory are free. "
+            f"{_what_fits(work, size, free, optimizer, steps)}"
+        )
+
+
+def bytes_needed(work: Work, size: tuple[int, int], *, optimizer: str, steps: int) -> int:
+    """The bytes that a run adds to those in use; counted, not timed."""
+    own = arithmetic(optimizer, min(steps, BOWL_STEPS), work.device)
+    return round(calibration(work).bytes(size) * WORKSPACE + own.bytes * size[0] * size[1])
+
+
+def _what_fits(work: Work, size: tuple[int, int], free: int, optimizer: str, steps: int) -> str:
+    """Advice: the largest side of an image of this shape that fits, as it is and with tiles."""
+
+    def largest(work: Work) -> int:
+        def fits(side: int) -> bool:
+            rows, columns = (max(1, round(s * side / max(size))) for s in size)
+            needed = bytes_needed(work, (rows, columns), optimizer=optimizer, steps=steps)
+            return needed <= free
+
+        return bisect.bisect(range(1, max(size)), False, key=lambda side: not fits(side))
+
+    side = largest(work)
+    words = [f"Use size={side} or less" if side >= LEAST_SIDE else "Close other programs"]
+    if work.memory == "normal" and not work.masks:
+        with contextlib.suppress(NetworkError):  # a network that cannot be tiled
+            tiled = largest(replace(work, memory="low"))
+            words += [f"memory='low' with size={tiled} or less"] if tiled > side else []
+    return f"{', or '.join([*words, 'a smaller network'])}."
 
 
 def evaluations(optimizer: str, steps: int) -> int:

@@ -7,12 +7,14 @@ from typing import Any, TypedDict
 import torch
 
 from nst_teach import arguments
-from nst_teach.estimates import announcement, expected
+from nst_teach.calibration import Work
+from nst_teach.estimates import announcement, check_memory
 from nst_teach.images import ImageSource, Size, load_image
-from nst_teach.memory import LARGE, check_memory, memory_advice
+from nst_teach.memory import memory_advice
 from nst_teach.networks import FeatureNetwork, load_network, on_device
 from nst_teach.objective import Layers, StyleObjective, given_layers
 from nst_teach.optimizers import check_optimizer
+from nst_teach.precision import choose_precision
 from nst_teach.progress import announced
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
@@ -111,10 +113,19 @@ def transfer(
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
-    if steps and memory != "low":
-        used = [*(network.content_layers if content_layers is None else content_layers)]
-        used += network.style_layers if style_layers is None else style_layers
-        check_memory(content, network, used)
+    work = Work(
+        network,
+        tuple(network.content_layers if content_layers is None else content_layers),
+        tuple(network.style_layers if style_layers is None else style_layers),
+        tuple(getattr(each, "mask", None) is not None for each in style)
+        if isinstance(style, (list, tuple))
+        else (),
+        choose_precision(precision, device),
+        memory,
+    )
+    rows, columns = content.shape[-2:]
+    with memory_advice(content):
+        check_memory(work, (rows, columns), optimizer=optimizer, steps=steps)
     with memory_advice(content):
         weights: Weights = {
             "content_layers": content_layers,
@@ -132,8 +143,6 @@ def transfer(
         else:
             picture = load_image(style, size=style_size, device=device)
             objective = StyleObjective(content, picture, network, **weights)
-    if steps and memory == "low" and content.shape[-2] * content.shape[-1] >= LARGE:
-        expected(objective, optimizer=optimizer, steps=steps).require()
     with announced(lambda: _price(objective, optimizer, steps), progress):
         return optimize(
             objective,

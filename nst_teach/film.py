@@ -26,14 +26,17 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from nst_teach import __version__, arguments
+from nst_teach.calibration import BOWL_STEPS, Work
 from nst_teach.clips import Clip, ClipError
+from nst_teach.estimates import check_memory
 from nst_teach.facade import Weights, describe
 from nst_teach.images import ImageSource, Size, load_image, to_pil
-from nst_teach.memory import TransferError, check_memory, memory_advice
+from nst_teach.memory import TransferError, memory_advice
 from nst_teach.motion import METHODS, Motion, estimate_motion
 from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.objective import Layers, Objective, StyleObjective, given_layers
 from nst_teach.outputs import promised
+from nst_teach.precision import choose_precision
 from nst_teach.progress import film_bar
 from nst_teach.records import Stop
 from nst_teach.run import DEFAULT_STEPS, optimize
@@ -237,8 +240,7 @@ class _Painter:
     def prepare(self, first: Tensor) -> dict[str, Any]:
         """Settle the weights for the first frame; returns a description of all settings."""
         content = first.to(self.style)
-        names = (*self.network.content_layers, *self.network.style_layers)
-        check_memory(content, self.network, names)
+        self._check_memory((content.shape[-2], content.shape[-1]))
         with memory_advice(content):
             objective = self._objective(content)
         self.weights["beta"] = objective.beta
@@ -305,6 +307,17 @@ class _Painter:
         if result.stopped:
             raise TransferError(result.reason)
         return load_image(to_pil(result.image), device=content.device)
+
+    def _check_memory(self, size: tuple[int, int]) -> None:
+        content_layers, style_layers = self.weights["content_layers"], self.weights["style_layers"]
+        work = Work(
+            self.network,
+            tuple(self.network.content_layers if content_layers is None else content_layers),
+            tuple(self.network.style_layers if style_layers is None else style_layers),
+            precision=choose_precision(self.weights["precision"], self.style.device),
+            memory=self.weights["memory"],
+        )
+        check_memory(work, size, optimizer=self.optimizer, steps=BOWL_STEPS)
 
     def _objective(self, content: Tensor) -> StyleObjective:
         return StyleObjective(content, self.style, self.network, **self.weights)

@@ -24,6 +24,7 @@ from nst_teach.motion import METHODS
 from nst_teach.options import (
     EXIT_BAD_INPUT,
     EXIT_INTERRUPTED,
+    Parser,
     add_manners,
     add_run,
     add_sizes,
@@ -105,7 +106,7 @@ def _painted(clip: Clip, arguments: argparse.Namespace, work: Path) -> Iterator[
 
 def parser() -> argparse.ArgumentParser:
     """The options are those of `load_clip` and `paint_clip`, under the same names."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="nst-teach film",
         description="Repaint a clip in the style of a picture, without flicker.",
         epilog="Finished frames are kept in OUT.frames until the film is complete. After an "

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,13 +29,13 @@ FIRST_QUOTA_FILES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of the machine, bytes available on it, and the container's limit (`None`: no limit)."""
+    """Bytes of the machine, bytes available on it, and the tightest limit (`None`: no limit)."""
 
     total: int
     available: int
     limit: int | None = None
     used: int = 0
-    """Bytes used by the container, without file caches, which can be released at once."""
+    """Bytes used under this limit; by a container without file caches, which are soon released."""
 
     @property
     def free(self) -> int:
@@ -59,16 +60,35 @@ class Processors:
 
 
 def memory(proc: Path = PROC, cgroups: Path = CGROUPS) -> Memory:
-    """The memory of this machine and of the container around this process, if there is one."""
+    """The memory of this machine, and the tightest limit: of a container or of this process."""
     machine = psutil.virtual_memory()
     total, available = machine.total, machine.available
-    limits = {folder: _number(folder, LIMIT_FILES) for folder in _groups("memory", proc, cgroups)}
-    real = {folder: n for folder, n in limits.items() if n is not None and n < total}
+    limits = [*_group_limits(proc, cgroups), *_process_limits()]
+    real = [(limit, used) for limit, used in limits if limit < total]
     if not real:
         return Memory(total, available)
-    folder, limit = min(real.items(), key=lambda item: item[1])
-    used = (_number(folder, USAGE_FILES) or 0) - _cache(folder)
-    return Memory(total, available, limit, max(0, used))
+    limit, used = min(real, key=lambda pair: pair[0] - pair[1])
+    return Memory(total, available, limit, used)
+
+
+def _group_limits(proc: Path, cgroups: Path) -> Iterator[tuple[int, int]]:
+    """Limit and use of each group around this process, in bytes."""
+    for folder in _groups("memory", proc, cgroups):
+        limit = _number(folder, LIMIT_FILES)
+        if limit is not None:
+            used = (_number(folder, USAGE_FILES) or 0) - _cache(folder)
+            yield limit, max(0, used)
+
+
+def _process_limits() -> Iterator[tuple[int, int]]:
+    """Limit and use of the address space of this process, as `ulimit -v` sets it, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        yield limit, psutil.Process().memory_info().vms
 
 
 def processors(proc: Path = PROC, cgroups: Path = CGROUPS) -> Processors:

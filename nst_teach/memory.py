@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Generator, Iterable
 
 import torch
 from torch import Tensor
 
-from nst_teach import machine
 from nst_teach.networks import FeatureNetwork
-
-LARGE = 1_000_000  # pixels; for larger images the free memory is checked before the run
-PROBE = 128  # pixels; bytes per pixel are measured on a crop of this size
 
 
 class TransferError(RuntimeError):
@@ -34,35 +29,6 @@ def memory_reason(image: Tensor) -> str:
         f"memory ran out at {width}×{height} pixels. Use a smaller size= (half the side needs "
         "a quarter of the memory), memory='low', or a smaller network."
     )
-
-
-def check_memory(image: Tensor, network: FeatureNetwork, layers: Iterable[str]) -> None:
-    """Refuse an image that is clearly too large, before the run.
-
-    Linux kills a process whose memory runs out, without an error. Only the tensors saved for the
-    backward pass are counted, so an image that passes may still be too large. Small images are not
-    checked, nor are those on a GPU, whose allocator raises an error in time.
-
-    Args:
-        image: `(1, 3, H, W)`, of the size of the result.
-        network: computes the features.
-        layers: the layers used by the objective.
-
-    Raises:
-        TransferError: more memory is needed than is free; the message suggests a size that fits.
-    """
-    height, width = image.shape[-2:]
-    if height * width < LARGE or image.device.type != "cpu":
-        return
-    needed = height * width * kept_bytes(image[..., :PROBE, :PROBE], network, layers)
-    free = machine.memory().free
-    if needed > free:
-        side = math.floor(max(height, width) * (free / needed) ** 0.5)
-        raise TransferError(
-            f"{width}×{height} pixels need at least {needed / 1e9:.3g} GB with {network.name}; "
-            f"only {free / 1e9:.3g} GB of memory are free. Use size={side} or less, "
-            "memory='low', or a smaller network."
-        )
 
 
 def kept_bytes(image: Tensor, network: FeatureNetwork, layers: Iterable[str]) -> float:

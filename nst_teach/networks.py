@@ -184,9 +184,9 @@ class FeatureNetwork(nn.Module):
         unknown = sorted(map(repr, wanted - set(self.layers)))
         if unknown:
             raise NetworkError(
-                f"{self.name} has no layer {', '.join(unknown)}."
-                f"{arguments.meant(unknown[0].strip(QUOTES), self.layers)} "
+                f"{self.name} has no layer {', '.join(unknown)}. "
                 f"Its layers are: {', '.join(self.layers)}."
+                f"{arguments.meant(unknown[0].strip(QUOTES), self.layers)}"
             )
         if not wanted:
             raise NetworkError(f"no layer was asked for; choose from: {', '.join(self.layers)}.")
@@ -355,9 +355,9 @@ def _cut(network: FeatureNetwork, last_layer: str) -> FeatureNetwork:
     """The layers of a network up to this one, with its weights."""
     if not isinstance(cast(object, last_layer), str) or last_layer not in network.layers:
         raise NetworkError(
-            f"{network.name} has no layer {arguments.shown(last_layer)} to end at."
-            f"{arguments.meant(last_layer, network.layers)} "
+            f"{network.name} has no layer {arguments.shown(last_layer)} to end at. "
             f"Its layers are: {', '.join(network.layers)}."
+            f"{arguments.meant(last_layer, network.layers)}"
         )
     end = network.layers.index(last_layer) + 1
     modules = dict(zip(network.layers[:end], network.stack[:end], strict=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from nst_teach import __version__, objective, optimizers
 from nst_teach.facade import transfer
@@ -19,6 +19,14 @@ from nst_teach.starts import STARTS
 EXIT_BAD_INPUT = 2
 EXIT_STOPPED = 3
 EXIT_INTERRUPTED = 130  # the shell's convention for Ctrl-C
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, without the usage of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        words = " ".join(message.split())
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {words} ({self.prog} --help lists the options)\n")
 
 
 def add_weights(p: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from systems import needs_posix
 
 from nst_teach import machine
 
@@ -83,6 +84,27 @@ def test_a_path_that_only_the_host_knows_falls_back_to_the_mount(proc, cgroups):
     member(proc, "4:memory:/docker/0123456789")
     write(cgroups / "memory" / "memory.limit_in_bytes", GIB)
     assert machine.memory(proc, cgroups).limit == GIB
+
+
+@needs_posix
+def test_a_limit_of_the_process_counts(proc, cgroups, monkeypatch):
+    """As `ulimit -v` sets it: of the addresses, of which torch's libraries already take some."""
+    import resource
+
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (4 * GIB, resource.RLIM_INFINITY))
+    used = SimpleNamespace(memory_info=lambda: SimpleNamespace(vms=3 * GIB))
+    monkeypatch.setattr(psutil, "Process", lambda: used)
+    state = machine.memory(proc, cgroups)
+    assert (state.limit, state.free) == (4 * GIB, GIB)
+
+
+def test_the_limit_with_the_least_room_counts(proc, cgroups):
+    """An enclosing group may be nearly full although its own limit is higher."""
+    member(proc, "0::/pod/me")
+    for name, limit, used in (("pod", 4 * GIB, 4 * GIB - 100), ("pod/me", 2 * GIB, GIB)):
+        write(cgroups / name / "memory.max", limit)
+        write(cgroups / name / "memory.current", used)
+    assert machine.memory(proc, cgroups).free == 100
 
 
 @pytest.mark.parametrize("unlimited", ["max", 2**63 - 4096, TOTAL])

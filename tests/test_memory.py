@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import re
+from dataclasses import replace
+
 import pytest
 import torch
 
-from nst_teach import FeatureNetwork, TransferError, load_network, memory, transfer
+from nst_teach import (
+    FeatureNetwork,
+    TransferError,
+    estimates,
+    facade,
+    load_network,
+    machine,
+    memory,
+    transfer,
+)
+from nst_teach.calibration import Work
+from nst_teach.clips import Clip
+from nst_teach.estimates import MOST_BYTES, bytes_needed, check_memory
+from nst_teach.film import paint_clip
 from nst_teach.machine import Memory
-from nst_teach.networks import build_vgg
+from nst_teach.networks import VGG19_PLAN, build_vgg
 
 LAYERS = ("relu1_1", "relu2_2")
 
@@ -21,14 +38,18 @@ def network() -> FeatureNetwork:
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets how many bytes are free, and takes pictures of 30 × 40 pixels for large ones."""
+    """Sets how many bytes are free."""
 
     def leave(count: float) -> None:
         state = Memory(total=10**12, available=int(count))
-        monkeypatch.setattr(memory.machine, "memory", lambda: state)
+        monkeypatch.setattr(machine, "memory", lambda: state)
 
-    monkeypatch.setattr(memory, "LARGE", 30 * 40)
     return leave
+
+
+@pytest.fixture
+def work(network) -> Work:
+    return Work(network, LAYERS, LAYERS)
 
 
 def test_bytes_a_pixel_are_those_of_the_features_that_the_way_back_needs(network):
@@ -68,48 +89,97 @@ def test_a_lack_of_memory_shows_in_the_type_or_the_words(error, lacking):
     assert memory.lacks_memory(error) == lacking
 
 
-def test_the_size_that_is_named_fits_and_a_larger_one_does_not(network, free):
-    image = torch.rand(1, 3, 300, 400)
-    needed = 300 * 400 * memory.kept_bytes(image[..., :128, :128], network, LAYERS)
-    free(needed + 1)
-    memory.check_memory(image, network, LAYERS)
-    free(needed / 4 + 1)
-    with pytest.raises(
-        TransferError, match=r"400×300 pixels need at least .* with tiny.*size=200 "
-    ):
-        memory.check_memory(image, network, LAYERS)
-    memory.check_memory(image[..., :150, :200], network, LAYERS)
+RUN = {"optimizer": "adam", "steps": 5}
 
 
-def test_a_small_picture_is_not_looked_at(network, free):
-    free(0)
-    memory.check_memory(torch.rand(1, 3, 20, 30), network, LAYERS)
+def named_sizes(error: pytest.ExceptionInfo) -> list[int]:
+    return [int(size) for size in re.findall(r"size=(\d+)", str(error.value))]
 
 
-def test_exactly_enough_is_enough(network, free):
-    """64 · 64 pixels: a power of two, so that no byte is lost by dividing and multiplying."""
-    image = torch.rand(1, 3, 64, 64)
-    needed = 64 * 64 * memory.kept_bytes(image, network, LAYERS)
+@pytest.mark.parametrize("share", [0.9, 0.5, 0.1])
+def test_the_size_that_is_named_fits_and_a_larger_one_does_not(work, free, share):
+    left = share * bytes_needed(work, (300, 400), **RUN)
+    free(left)
+    with pytest.raises(TransferError, match=r"400×300 pixels need about .* with tiny") as error:
+        check_memory(work, (300, 400), **RUN)
+    side = named_sizes(error)[0]
+    check_memory(work, (round(0.75 * side), side), **RUN)
+    larger = side + 2
+    with pytest.raises(TransferError):
+        check_memory(work, (round(0.75 * larger), larger), **RUN)
+
+
+def test_tiles_are_offered_where_they_fit_more(work, free):
+    free(0.5 * bytes_needed(work, (2000, 2000), **RUN))
+    with pytest.raises(TransferError, match=r"memory='low' with size=") as error:
+        check_memory(work, (2000, 2000), **RUN)
+    whole, tiled = named_sizes(error)
+    assert whole < tiled
+    check_memory(replace(work, memory="low"), (tiled, tiled), **RUN)
+
+
+def test_tiles_are_not_offered_to_several_styles(work, free):
+    free(0.5 * bytes_needed(work, (2000, 2000), **RUN))
+    with pytest.raises(TransferError) as error:
+        check_memory(replace(work, masks=(True,)), (2000, 2000), **RUN)
+    assert "memory='low'" not in str(error.value)
+
+
+def test_where_nothing_fits_no_size_is_named(work, free):
+    free(1000)
+    with pytest.raises(TransferError, match="Close other programs, or a smaller network"):
+        check_memory(work, (300, 400), **RUN)
+
+
+def test_exactly_enough_is_enough(work, free):
+    needed = bytes_needed(work, (64, 64), **RUN)
     free(needed)
-    memory.check_memory(image, network, LAYERS)
+    check_memory(work, (64, 64), **RUN)
     free(needed - 1)
     with pytest.raises(TransferError):
-        memory.check_memory(image, network, LAYERS)
+        check_memory(work, (64, 64), **RUN)
 
 
-def test_a_picture_on_another_device_is_not_looked_at(network, free):
+def test_where_memory_is_plenty_nothing_is_counted(work, free, monkeypatch):
+    free(64 * 64 * MOST_BYTES)
+    monkeypatch.setattr(estimates, "calibration", None)
+    check_memory(work, (64, 64), **RUN)
+    with pytest.raises(TypeError):
+        check_memory(work, (64, 65), **RUN)
+
+
+def test_what_the_usual_networks_need_is_below_the_bound():
+    """Otherwise, a run that does not fit would not be looked at."""
+    network = build_vgg("vgg19", VGG19_PLAN, "max")
+    work = Work(network, network.content_layers, network.style_layers)
+    needed = bytes_needed(work, (1000, 1000), optimizer="lbfgs", steps=100)
+    assert 1000 * 1000 * 2000 < needed < 1000 * 1000 * MOST_BYTES
+
+
+def test_a_picture_on_another_device_is_not_looked_at(work, free):
     """The free memory of the machine says nothing about that of a GPU."""
     free(0)
-    memory.check_memory(torch.empty(1, 3, 300, 400, device="meta"), network, LAYERS)
+    elsewhere = copy.deepcopy(work.network).to("meta")
+    check_memory(replace(work, network=elsewhere), (300, 400), **RUN)
 
 
-def test_transfer_asks_before_the_work(network, free):
-    seen = []
+@pytest.mark.parametrize("given", [{}, {"memory": "low"}, {"steps": 0}], ids=str)
+def test_transfer_asks_before_the_work(network, free, monkeypatch, given):
     free(1e4)
-    with pytest.raises(TransferError, match="GB of memory are free"):
+    monkeypatch.setattr(facade, "StyleObjective", None)  # not even the targets are computed
+    with pytest.raises(TransferError, match="of memory are free"):
         transfer(
             torch.rand(1, 3, 60, 80), "dots", network=network, size=None,
-            content_layers="relu2_1", style_layers=LAYERS,
-            callback=lambda record, image: seen.append(record),
+            content_layers="relu2_1", style_layers=LAYERS, **given,
         )  # fmt: skip
-    assert seen == []
+
+
+def test_a_film_asks_before_the_work(network, free):
+    free(1e4)
+    frames = Clip([torch.rand(1, 3, 60, 80)], 5)
+    with pytest.raises(TransferError, match="of memory are free"):
+        list(
+            paint_clip(
+                frames, "dots", network=network, content_layers="relu2_1", style_layers=LAYERS
+            )
+        )
