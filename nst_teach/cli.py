@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from nst_teach import samples
+from nst_teach.images import ImageError
 from nst_teach.memory import TransferError
 from nst_teach.options import (
     EXIT_BAD_INPUT,
@@ -60,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"{arguments.output}: {result}")
     if result.stopped:
         print(f"nst-teach: stopped early: {result.reason}", file=sys.stderr)
+        if arguments.checkpoint:
+            print("nst-teach: the same command with --force continues the run", file=sys.stderr)
         return EXIT_INTERRUPTED if result.stopped is Stop.INTERRUPTED else EXIT_STOPPED
     return 0
 
@@ -83,30 +88,66 @@ def _batch(argv: Sequence[str]) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> Result:
-    with contextlib.ExitStack() as files:
-        output, plot = _outputs(arguments, files)
+    with contextlib.ExitStack() as plots, contextlib.ExitStack() as pictures:
+        output, plot = _outputs(arguments, pictures, plots)
         result = transfer_of(arguments)
-        result.save(output)
+        _save(result, output)
+        pictures.close()  # the picture is in its place, whatever becomes of the plot
         if plot:
-            result.plot().savefig(plot)
+            try:
+                result.plot().savefig(plot)
+            except OSError as error:
+                raise ImageError(
+                    f"cannot write {arguments.plot}: {error.strerror or error}. The picture is in "
+                    f"{arguments.output}."
+                ) from error
     return result
 
 
+def _save(result: Result, output: Path) -> None:
+    """Save the picture; if that fails, it is saved in the folder for temporary files."""
+    try:
+        result.save(output)
+    except ImageError as error:
+        with contextlib.suppress(OSError, ImageError):
+            number, elsewhere = tempfile.mkstemp(prefix="nst-teach-", suffix=output.suffix)
+            os.close(number)
+            try:
+                result.save(elsewhere)
+            except ImageError:
+                Path(elsewhere).unlink()
+                raise
+            raise ImageError(f"{error} The picture is in {elsewhere} instead.") from error
+        raise
+
+
 def _outputs(
-    arguments: argparse.Namespace, files: contextlib.ExitStack
+    arguments: argparse.Namespace, pictures: contextlib.ExitStack, plots: contextlib.ExitStack
 ) -> tuple[Path, Path | None]:
     """Temporary files for the picture and the plot."""
     inputs = (arguments.photo, arguments.style, arguments.start, arguments.weights or "")
     check_output(arguments.output, _picture_endings(), inputs=inputs, force=arguments.force)
     if arguments.plot:
         others = (*inputs, arguments.output)
-        if arguments.plot.resolve() == arguments.output.resolve():
-            raise ValueError(f"{arguments.plot} was given twice, for the picture and for --plot.")
         check_output(arguments.plot, _plot_endings(), inputs=others, force=arguments.force)
+    _check_names(arguments)
     room = BYTES_PER_PIXEL * max(0, arguments.size) ** 2
-    output = files.enter_context(promised(arguments.output, min(room, MOST_RESERVED)))
-    plot = arguments.plot and files.enter_context(promised(arguments.plot, PLOT_BYTES))
+    output = pictures.enter_context(promised(arguments.output, min(room, MOST_RESERVED)))
+    plot = arguments.plot and plots.enter_context(promised(arguments.plot, PLOT_BYTES))
     return output, plot
+
+
+def _check_names(arguments: argparse.Namespace) -> None:
+    """The picture, the plot and the checkpoint must be different files."""
+    given = {"the picture": arguments.output, "--plot": arguments.plot}
+    given["--checkpoint"] = arguments.checkpoint
+    seen: dict[Path, str] = {}
+    for purpose, path in given.items():
+        if path is None:
+            continue
+        if other := seen.get(path.resolve()):
+            raise ValueError(f"{path} was given twice, for {other} and for {purpose}.")
+        seen[path.resolve()] = purpose
 
 
 def _picture_endings() -> set[str]:
@@ -145,6 +186,13 @@ def parser() -> argparse.ArgumentParser:
     add_run(p)
     p.add_argument(
         "--plot", type=Path, metavar="FILE", help="also save a figure with the loss curves"
+    )
+    p.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="write the run into FILE every minute; if it is stopped, even by a loss of power, the "
+        "same command continues from there, and with more --steps also after its end",
     )
     add_manners(p)
     return p

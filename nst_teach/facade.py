@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, TypedDict
 
 import torch
 
 from nst_teach import arguments
 from nst_teach.calibration import Work
+from nst_teach.checkpoints import Checkpoint
 from nst_teach.estimates import announcement, check_memory
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import memory_advice
@@ -56,6 +58,7 @@ def transfer(
     device: torch.device | str | None = None,
     precision: str = "float32",
     memory: str = "normal",
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
 ) -> Result:
     """Repaint a photograph in the style of another picture.
 
@@ -93,6 +96,12 @@ def transfer(
             after 30 (benchmarks/precision.py).
         memory: `"normal"`, or `"low"` for large images: several times less memory, in about twice
             the time, see `StyleObjective`.
+        checkpoint: a file into which the run is written every minute, or a `Checkpoint` with
+            another interval. A run that was killed continues from it when it is called again with
+            the same arguments, and one that has finished when `steps` is higher. With the same
+            number of threads it ends with the same bits as without an interruption; only
+            `optimizer="scipy"` keeps its memory to itself, and continues from the image alone. See
+            `nst_teach.checkpoints`, also for a run that was lost for good: `load_checkpoint`.
 
     Returns:
         A `Result`: the image after the last step, and its `loss`. Ctrl-C, a callback that returns
@@ -101,6 +110,8 @@ def transfer(
 
     Raises:
         ImageError, NetworkError, ValueError: unusable input.
+        CheckpointError: the file is no checkpoint, is damaged or is one of another run; or it
+            cannot be written at the beginning. Later on, that is only a warning.
         TransferError: too little memory for a single evaluation.
 
     Gatys et al. (2016); chapters 1 to 7.
@@ -154,6 +165,7 @@ def transfer(
             callback=callback,
             progress=progress,
             settings=describe(objective) | _origin(start, seed),
+            checkpoint=checkpoint,
         )
 
 

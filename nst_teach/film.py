@@ -27,6 +27,7 @@ from torch import Tensor
 
 from nst_teach import __version__, arguments
 from nst_teach.calibration import BOWL_STEPS, Work
+from nst_teach.checkpoints import differences
 from nst_teach.clips import Clip, ClipError
 from nst_teach.estimates import check_memory
 from nst_teach.facade import Weights, describe
@@ -48,6 +49,7 @@ TEMPORAL_STRENGTH = 3000.0  # the default weight of the temporal loss per conten
 LONG_TERM = (1, 2, 4)  # how many frames back; Ruder et al. (2016), section 4.3, call it J
 BLEND = 0.5  # share of the neighbour in the start of a further pass; their δ, section 4.4
 SETTINGS = "settings.json"
+ANOTHER = "another clip, style picture or network"
 ANEW = "To begin again, delete the folder; the command does so with --restart."
 CONTENT = "content"  # the key under which a painted frame names the frame that it was painted from
 
@@ -452,7 +454,7 @@ class _Store:
         file = self.folder / SETTINGS
         if file.is_file():
             there = _json(file)
-            if differing := _differences(there, settings):
+            if differing := differences(there, settings, objective=ANOTHER):
                 raise ClipError(
                     f"'{self.folder}' has frames painted with other settings ({differing}). Give "
                     f"the same settings to go on from them. {ANEW}"
@@ -521,16 +523,6 @@ def _json(file: Path) -> dict[str, Any]:
     except ValueError:
         return {}
     return read
-
-
-def _differences(there: dict[str, Any], now: dict[str, Any]) -> str:
-    """`steps 20 there, 30 now`; the fingerprint only if nothing else explains it."""
-    names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
-    if "objective" in names:
-        names.remove("objective")
-        if not names:
-            return "another clip, style picture or network"
-    return "; ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
 
 
 def _digest(image: Tensor) -> str:

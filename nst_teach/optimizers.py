@@ -54,8 +54,26 @@ class Optimizer(Protocol):
     @property
     def step(self) -> int: ...
 
-    def run(self, evaluate: Evaluate, steps: int) -> None:
-        """Take the given number of steps, updating `image`."""
+    def run(
+        self,
+        evaluate: Evaluate,
+        steps: int,
+        after_step: Callable[[], None] | None = None,
+        resumed: bool = False,
+    ) -> None:
+        """Take the given number of steps, updating `image`.
+
+        Args:
+            evaluate: returns the loss of an image, and its gradient.
+            steps: the number of steps.
+            after_step: called after each step; `snapshot` may then be taken.
+            resumed: the loaded state is a snapshot of this very run, whose last evaluation need not
+                be repeated.
+        """
+        ...
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state between two steps, for `load_state_dict`; no later step changes it."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -91,13 +109,24 @@ class Adam:
         self.image, self.step = image, 0
         self.optimizer = torch.optim.Adam([image], lr=learning_rate or ADAM_LEARNING_RATE)
 
-    def run(self, evaluate: Evaluate, steps: int) -> None:
+    def run(
+        self,
+        evaluate: Evaluate,
+        steps: int,
+        after_step: Callable[[], None] | None = None,
+        resumed: bool = False,
+    ) -> None:
         for _ in range(steps):
             _, self.image.grad = evaluate(self.image)
             self.optimizer.step()
             with torch.no_grad():
                 self.image.clamp_(0, 1)
             self.step += 1
+            if after_step:
+                after_step()
+
+    def snapshot(self) -> dict[str, Any]:
+        return copy.deepcopy(self.state_dict())
 
     def state_dict(self) -> dict[str, Any]:
         state = {"optimizer": self.optimizer.state_dict(), "step": self.step}
@@ -123,6 +152,7 @@ class UnboundedLBFGS:
 
     def __init__(self, image: Tensor, learning_rate: float | None):
         self.image, self.between_steps = image, True
+        self.known: tuple[Tensor, Tensor] | None = None  # loss and gradient of the variables
         self.variables = self._variables(image.detach()).requires_grad_(True)
         self.optimizer = torch.optim.LBFGS(
             [self.variables],
@@ -137,19 +167,46 @@ class UnboundedLBFGS:
     def step(self) -> int:
         return int(self.optimizer.state[self.variables].get("n_iter", 0))
 
-    def run(self, evaluate: Evaluate, steps: int) -> None:
+    def run(
+        self,
+        evaluate: Evaluate,
+        steps: int,
+        after_step: Callable[[], None] | None = None,
+        resumed: bool = False,
+    ) -> None:
         def closure() -> Tensor:
             self._update_image()
             loss, gradient = evaluate(self.image)
             self.variables.grad = self._chain(gradient)
             return loss
 
-        # A single call for all steps: every call of .step() evaluates its starting point again.
+        if after_step is None:
+            # A single call for all steps: every call of .step() evaluates its starting point again.
+            self._call(closure, steps)
+            return
+        single = _Remembering(closure, self.variables, self.known if resumed else None)
+        for _ in range(steps):
+            before = self.step
+            self._call(single, 1)
+            self.known = single.end_step()
+            if self.step == before:  # the gradient is 0
+                return
+            after_step()
+            if self._is_at_rest():
+                return
+
+    def _call(self, closure: Callable[[], Tensor], steps: int) -> None:
         self.optimizer.param_groups[0].update(max_iter=steps, max_eval=float("inf"))
         self.between_steps = False
         self.optimizer.step(closure)
         self._update_image()
         self.between_steps = True
+
+    def _is_at_rest(self) -> bool:
+        """Whether torch would end a call for more steps here: no descent, or no movement."""
+        state = self.optimizer.state[self.variables]
+        moved = (state["d"] * state["t"]).abs().max()
+        return bool(state["prev_flat_grad"].dot(state["d"]) > 0 or moved <= 0)
 
     def _update_image(self) -> None:
         _set(self.image, self._image_of(self.variables.detach()))
@@ -173,10 +230,57 @@ class UnboundedLBFGS:
         variables = self.variables.detach().clone()
         return {"optimizer": self.optimizer.state_dict(), "variables": variables}
 
+    def snapshot(self) -> dict[str, Any]:
+        # Of torch's state, a step changes only these in place: copying all would cost 40 images.
+        state = self.state_dict()
+        whole: dict[str, Any] = state["optimizer"]
+        own = {key: value for key, value in whole["state"].get(0, {}).items() if key != "al"}
+        own |= {key: list(own[key]) for key in ("old_dirs", "old_stps", "ro") if key in own}
+        if "prev_flat_grad" in own:
+            own["prev_flat_grad"] = own["prev_flat_grad"].clone()
+        groups = copy.deepcopy(whole["param_groups"])
+        optimizer = {"state": {0: own} if own else {}, "param_groups": groups}
+        return state | {"optimizer": optimizer, "known": self.known}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        known = state.get("known")
+        self.known = known and tuple(part.to(self.variables.device) for part in known)
         _load(self.optimizer, state["optimizer"])
         _set(self.variables, state["variables"])
         self._update_image()
+
+
+class _Remembering:
+    """A closure for single steps of torch's L-BFGS, which evaluates no point twice.
+
+    Every call of torch's `.step()` begins with an evaluation of the point at which the previous one
+    has ended. Its line search has evaluated that point, though not always last.
+    """
+
+    def __init__(
+        self,
+        closure: Callable[[], Tensor],
+        variables: Tensor,
+        known: tuple[Tensor, Tensor] | None,
+    ):
+        self.closure, self.variables, self.known = closure, variables, known
+        self.seen: list[tuple[Tensor, tuple[Tensor, Tensor]]] = []
+
+    def __call__(self) -> Tensor:
+        known = None if self.seen else self.known
+        if known is None:
+            loss = self.closure()
+            known = (loss, cast(Tensor, self.variables.grad))
+        loss, self.variables.grad = known
+        self.seen.append((self.variables.detach().clone(), known))
+        return loss
+
+    def end_step(self) -> tuple[Tensor, Tensor] | None:
+        """Loss and gradient of the point that has been reached, if it was evaluated."""
+        here = self.variables.detach()
+        found = (known for point, known in reversed(self.seen) if torch.equal(point, here))
+        self.known, self.seen = next(found, None), []
+        return self.known
 
 
 class PlainLBFGS(UnboundedLBFGS):
@@ -220,7 +324,13 @@ class ScipyLBFGSB:
             raise ValueError("optimizer='scipy' takes no learning_rate: its line search sets it.")
         self.image, self.step = image, 0
 
-    def run(self, evaluate: Evaluate, steps: int) -> None:
+    def run(
+        self,
+        evaluate: Evaluate,
+        steps: int,
+        after_step: Callable[[], None] | None = None,
+        resumed: bool = False,
+    ) -> None:
         from scipy import optimize
 
         minimise = cast(Callable[..., tuple[np.ndarray, Any, Any]], optimize.fmin_l_bfgs_b)
@@ -234,9 +344,13 @@ class ScipyLBFGSB:
             loss, gradient = evaluate(self.image)
             return loss.item(), gradient.double().cpu().numpy().ravel()
 
-        def after_step(pixels: np.ndarray) -> None:
+        def count(pixels: np.ndarray) -> None:
             nonlocal taken
             taken += 1
+            if after_step:
+                self._set(pixels)
+                self.step = before + taken
+                after_step()
 
         start = self.image.detach().double().cpu().numpy().ravel().clip(0, 1)
         with one_blas_thread():
@@ -249,7 +363,7 @@ class ScipyLBFGSB:
                 maxfun=10**9,
                 factr=0.0,  # as above: take all requested steps
                 pgtol=0.0,
-                callback=after_step,
+                callback=count,
             )
         self._set(end)
         self.step = before + taken
@@ -260,8 +374,13 @@ class ScipyLBFGSB:
     def state_dict(self) -> dict[str, Any]:
         return {}  # SciPy does not expose its curvature pairs
 
+    def snapshot(self) -> dict[str, Any]:
+        return {"image": self.image.detach().clone(), "step": self.step}
+
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to load: see `state_dict`."""
+        """Only the point: SciPy begins to learn the curvature again."""
+        _set(self.image, state["image"])
+        self.step = state["step"]
 
 
 def _set(target: Tensor, values: Tensor) -> None:

@@ -104,7 +104,13 @@ def network_of(arguments: argparse.Namespace) -> FeatureNetwork:
 
 def transfer_of(arguments: argparse.Namespace) -> Result:
     """The transfer that the options ask for; `photo` and `style` are among them."""
-    return transfer(arguments.photo, arguments.style, size=arguments.size, **settings_of(arguments))
+    return transfer(
+        arguments.photo,
+        arguments.style,
+        size=arguments.size,
+        checkpoint=getattr(arguments, "checkpoint", None),  # only one picture has one
+        **settings_of(arguments),
+    )
 
 
 def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:

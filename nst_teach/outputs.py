@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
@@ -68,13 +70,27 @@ def promised(path: Path, size: int = 0) -> Generator[Path]:
             replaced, and the message names the file beside it.
     """
     target = path.resolve()  # a symbolic link is kept
-    hidden = target.with_name(f".{target.stem[:100]}-{os.getpid()}{target.suffix}")
+    # The number alone may return: in a container, a program often has the same one every time.
+    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    hidden = target.with_name(f".{target.stem[:100]}-{own}{target.suffix}")
     try:
         _reserve(hidden, size)
         yield hidden
         _move(hidden, target)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Delete what `promised` has left behind next to a target, if a program was killed meanwhile.
+
+    Call it only for a target that no other program is writing.
+    """
+    target = path.resolve()
+    form = rf"\.{re.escape(target.stem[:100])}-\d+-[0-9a-f]{{8}}{re.escape(target.suffix)}"
+    for file in target.parent.iterdir():
+        if re.fullmatch(form, file.name):
+            file.unlink(missing_ok=True)
 
 
 def _move(hidden: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import warnings
 from collections.abc import Callable, Generator
@@ -14,6 +15,15 @@ import torch
 from torch import Tensor
 
 from nst_teach import arguments
+from nst_teach.checkpoints import (
+    KEPT,
+    Checkpoint,
+    Keeper,
+    Moment,
+    Origin,
+    lasting_fingerprint,
+    start_fingerprint,
+)
 from nst_teach.images import ImageSource, load_image
 from nst_teach.memory import lacks_memory, memory_advice, memory_reason
 from nst_teach.objective import Losses, Objective, StyleObjective, fingerprint
@@ -41,6 +51,7 @@ def optimize(
     callback: Callback | None = None,
     progress: bool = True,
     settings: dict[str, Any] | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
 ) -> Result:
     """Minimise any objective, a function from an image to `Losses`, over the image.
 
@@ -50,7 +61,7 @@ def optimize(
             `StyleObjective` also `"content"`, `"noise"` (white noise, from `seed`), `"grey"` or
             `"style"`.
         settings: stored with the result.
-        optimizer, learning_rate, steps, seed, callback, progress: as for `transfer`.
+        optimizer, learning_rate, steps, seed, callback, progress, checkpoint: as for `transfer`.
 
     A run continues with the optimiser's memory of the earlier one only if the optimiser and the
     fingerprint of the objective (`nst_teach.objective.fingerprint`) are the same. Otherwise only
@@ -66,15 +77,21 @@ def optimize(
     memory = earlier.memory if earlier and earlier.objective == identity else None
     if memory and memory.optimizer == optimizer:
         minimiser.load_state_dict(memory.state)
+    described = {**(settings or {}), "optimizer": optimizer, "learning_rate": learning_rate}
+    keeper = None
+    if checkpoint is not None:
+        begins = start_fingerprint(image, earlier)
+        origin = Origin(lasting_fingerprint(objective), begins, optimizer, learning_rate)
+        keeper = Keeper(checkpoint, origin, described, steps)
     run = _Run(objective, minimiser, _Past.of(earlier, identity, minimiser.step), callback)
-    run.go(steps, progress)
+    run.go(steps, progress, keeper)
     state = {} if run.broken else minimiser.state_dict()
     pictures = objective if isinstance(objective, StyleObjective) else None
     return Result(
         image=run.best.image,
         history=run.history,
         steps=run.past.steps + minimiser.step,
-        settings={**(settings or {}), "optimizer": optimizer, "learning_rate": learning_rate},
+        settings=described,
         stopped=run.stopped,
         reason=run.reason,
         content=pictures.content if pictures else None,
@@ -167,17 +184,59 @@ class _Run:
         self.best = self.last = self.lowest = _Evaluated(start)
         self.broken, self.reason = False, ""
         self.stopped: Stop | None = None
+        self.done = 0  # the steps before the moment in the checkpoint
+        self.after_step: Callable[[], None] | None = None
 
-    def go(self, steps: int, progress: bool) -> None:
+    def go(self, steps: int, progress: bool, keeper: Keeper | None = None) -> None:
         """Run the optimiser; the outcome is in the attributes."""
-        with progress_bar(steps, progress) as self.bar, _deterministic():
+        with contextlib.ExitStack() as stack:
+            if keeper:
+                self._keep_moments(keeper)
+                stack.callback(keeper.end)
+            self.bar = stack.enter_context(progress_bar(steps, progress))
+            stack.enter_context(_deterministic())
             self._walk(steps)
             self._confirm()
 
+    def _keep_moments(self, keeper: Keeper) -> None:
+        """Continue from the moment in the checkpoint, if any, and write later ones into it."""
+        if keeper.found:
+            self._restore(keeper.found)
+        begun = self.optimizer.step - self.done
+
+        def moment() -> Moment:
+            kept = zip(KEPT, (self.best, self.last, self.lowest), strict=True)
+            return Moment(
+                done=self.optimizer.step - begun,
+                before=self.past.steps,
+                number=self.past.objective,
+                history=list(self.history),
+                pictures={name: dict(vars(one)) for name, one in kept},
+                state=self.optimizer.snapshot(),
+            )
+
+        keeper.begin(moment())
+        self.after_step = lambda: keeper.between_steps(moment())
+
+    def _restore(self, moment: Moment) -> None:
+        self.optimizer.load_state_dict(moment.state)
+        self.done, self.history = moment.done, list(moment.history)
+        self.past = _Past(moment.history, moment.before, moment.number)
+        self.seconds_before = self.history[-1].seconds if self.history else 0.0
+        device = self.optimizer.image.device
+        self.best, self.last, self.lowest = (
+            _Evaluated(
+                **(moment.pictures[name] | {"image": moment.pictures[name]["image"].to(device)})
+            )
+            for name in KEPT
+        )
+
     def _walk(self, steps: int) -> None:
         try:
-            if steps:
-                self.optimizer.run(self._evaluate, steps)
+            if steps > self.done:
+                self.optimizer.run(
+                    self._evaluate, steps - self.done, self.after_step, resumed=self.done > 0
+                )
             self._finish()
             return
         except _Stopped as stopped:

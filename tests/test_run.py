@@ -301,7 +301,8 @@ def test_an_objective_that_knows_its_pictures_can_be_started_by_name(run, conten
 def test_what_optimize_leaves_open_is_as_in_transfer():
     one, other = (inspect.signature(function).parameters for function in (optimize, transfer))
     shared = (one.keys() & other.keys()) - {"start"}  # which has to be given to `optimize`
-    assert shared == {"optimizer", "learning_rate", "steps", "seed", "callback", "progress"}
+    run_only = {"optimizer", "learning_rate", "steps", "seed", "callback", "progress"}
+    assert shared == run_only | {"checkpoint"}
     assert all(one[name].default == other[name].default for name in shared)
 
 
