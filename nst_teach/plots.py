@@ -23,8 +23,28 @@ if TYPE_CHECKING:
 CELL = 3.0  # inches; the longer side of each picture in a row
 DPI = 110
 INK = "#3b3b3b"
-TOTAL, CONTENT = "#1f2937", "#0f766e"
-STYLES = ("#f59e0b", "#ea580c", "#dc2626", "#be185d", "#9333ea")  # shallow to deep
+Dashes = str | tuple[int, tuple[int, ...]]
+Look = tuple[str, Dashes]
+"""Colour and dashes of a curve."""
+
+# Found by a search: with every colour blindness any two are 12 apart (CIEDE2000), and each has a
+# contrast of 3 : 1 with a light and with a dark page. In grey the dashes tell them apart.
+TOTAL, CONTENT = "#1f2937", "#0099aa"
+STYLES = ("#667700", "#ff0044", "#ee3399", "#8866ff", "#557777")  # shallow to deep
+DASHES: tuple[Dashes, ...] = (
+    "--",
+    "-.",
+    ":",
+    (0, (7, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)  # of the styles
+RUNS: tuple[Look, ...] = (
+    (TOTAL, "-"),
+    (STYLES[1], "--"),
+    (CONTENT, "-."),
+    (STYLES[3], ":"),
+    (STYLES[0], (0, (7, 2))),
+)
 FEATURE_MAP = "magma"
 
 
@@ -188,8 +208,8 @@ def result(run: Run) -> Figure:
 
 def _totals(ax: Axes, runs: Mapping[str, Sequence[Record]], x: str) -> None:
     for index, (name, history) in enumerate(runs.items()):
-        colour = TOTAL if len(runs) == 1 else f"C{index}"
-        _curve(ax, history, x, [r.total for r in history], colour, name)
+        look = RUNS[index % len(RUNS)]
+        _curve(ax, history, x, [r.total for r in history], look, name)
         _marks(ax, history, x)
     _axes(ax, "total loss", x)
     if len(runs) > 1:
@@ -200,11 +220,12 @@ def _parts(ax: Axes, history: Sequence[Record], x: str) -> None:
     """Each part divided by its largest value, to compare how they decrease."""
     for layer in _layers(record.content for record in history):
         values = [r.content.get(layer, math.nan) for r in history]
-        _curve(ax, history, x, _relative(values), CONTENT, f"content {layer}")
+        _curve(ax, history, x, _relative(values), (CONTENT, "-"), f"content {layer}")
     styles = _layers(record.style for record in history)
-    for colour, layer in zip(itertools.cycle(STYLES), styles, strict=False):
+    looks = itertools.cycle(zip(STYLES, DASHES, strict=True))
+    for look, layer in zip(looks, styles, strict=False):
         values = [r.style.get(layer, math.nan) for r in history]
-        _curve(ax, history, x, _relative(values), colour, f"style {layer}")
+        _curve(ax, history, x, _relative(values), look, f"style {layer}")
     _marks(ax, history, x)
     _axes(ax, "each part, relative to its largest value", x)
     if ax.get_lines():  # a user-defined objective may have no layers
@@ -221,7 +242,7 @@ def _curve(
     history: Sequence[Record],
     x: str,
     values: Sequence[float],
-    colour: str,
+    look: Look,
     label: str,
 ) -> None:
     """One line, interrupted where another objective begins."""
@@ -233,7 +254,8 @@ def _curve(
             ys.append(math.nan)
         xs.append(getattr(record, x))
         ys.append(value)
-    ax.plot(xs, ys, c=colour, label=label)
+    colour, dashes = look
+    ax.plot(xs, ys, c=colour, ls=dashes, label=label)
 
 
 def _marks(ax: Axes, history: Sequence[Record], x: str) -> None:
