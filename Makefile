@@ -4,7 +4,7 @@
 PYTHON ?= python3
 export PYTHON
 
-TARGETS := book slides serve test lint notebooks assets bench bundle clean
+TARGETS := book slides pdf serve test lint notebooks assets bench bundle clean
 
 .DEFAULT_GOAL := help
 .PHONY: help $(TARGETS) FORCE

@@ -26,6 +26,7 @@ OLDEST = (3, 11)  # requires-python in pyproject.toml
 TARGETS = {
     "book": "install what is needed, run every chapter, build the book",
     "slides": "build the book, and the slides of every session from it",
+    "pdf": "build the book, print it and three sheets, into _build/html/pdf",
     "serve": "build the book and show it at http://127.0.0.1:{PORT}/",
     "test": "install what is needed, check style, run all tests and all notebooks",
     "lint": "check style, types, and that generated files are up to date",
@@ -36,6 +37,7 @@ TARGETS = {
     # What the others need; by itself seldom of use.
     "assets": "",
     "ready-book": "",
+    "ready-pdf": "",
     "ready-test": "",
     "ready-teach": "",
     "ready-widgets7": "",
@@ -145,6 +147,12 @@ class Course:
     def slides(self) -> None:
         """The slides of every session, in _build/html/slides: the book has them."""
         self.make("book")
+
+    def pdf(self) -> None:
+        """The book on paper, in _build/html/pdf."""
+        self.make("book")
+        self.make("ready-pdf")
+        self.run(self.python, "tools/pdf.py")
 
     def serve(self) -> None:
         """The book, at an address of this machine."""

@@ -164,6 +164,14 @@ def test_bundle_builds_the_book_first(project, shell):
     assert shell.commands[-1][1:] == ["tools/bundle.py", "--wheels"]
 
 
+def test_the_book_is_built_before_it_is_printed(project, shell):
+    install(project, "book", "pdf")
+    new(project).make("pdf")
+    assert [command[1] for command in shell.commands[-3:]] == (
+        ["build", "tools/slides.py", "tools/pdf.py"]
+    )
+
+
 def test_the_book_is_served_to_this_machine_alone(project, shell):
     install(project, "book")
     new(project, PORT="8123").make("serve")

@@ -21,7 +21,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "tests" / "lowest.txt"
-EXTRAS = ("book", "film", "test")
+EXTRAS = ("book", "film", "pdf", "test")
 HEADING = "# Written by tools/lowest.py from pyproject.toml: the lowest versions that it admits.\n"
 
 
