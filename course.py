@@ -157,8 +157,7 @@ class Course:
     def serve(self) -> None:
         """The book, at an address of this machine."""
         self.make("book")
-        options = ("--bind", "127.0.0.1", "--directory", "_build/html", self.settings["PORT"])
-        self.run(self.python, "-m", "http.server", *options)
+        self.run(self.python, "tools/serve.py", "--port", self.settings["PORT"])
 
     def test(self) -> None:
         """Style, types, all tests and all notebooks."""

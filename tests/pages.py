@@ -18,6 +18,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import barriers
 import chromium
+import serve
 from bs4 import BeautifulSoup, Tag
 
 BROWSER_FLAGS = [
@@ -134,8 +135,8 @@ def browser_flags() -> list[str]:
     return [*BROWSER_FLAGS, *chromium.flags()]
 
 
-class QuietHandler(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line on the terminal for each."""
+class QuietHandler(serve.Handler):
+    """Serves files as `make serve` does, without a line on the terminal for each."""
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""

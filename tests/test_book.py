@@ -9,6 +9,7 @@ import contextlib
 import functools
 import io
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,46 @@ def test_slides_read_well(site):
     assert [fault for deck in decks for fault in pages.faults_in_text(deck, site)] == []
 
 
+# What pages may do. A page that does what its policy forbids logs an error, which opening it sees.
+
+POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
+
+
+def test_every_page_has_a_strict_policy_before_its_first_script(site):
+    rendered = [*PAGES, "search.html", "genindex.html", "py-modindex.html"]
+    for page in rendered:
+        before, policy, _ = POLICY.split((site / page).read_text("utf-8"))
+        assert not re.search("<(script|link|style|img)", before), page
+        scripts = next(rule for rule in policy.split("; ") if rule.startswith("script-src "))
+        assert "'self'" in scripts, page
+        assert not re.search("'unsafe-|https?:|data:|blob:|\\*", scripts), page
+
+
+PRESSED = """() => {
+    window.pressed = [];
+    for (const name of ["print", "toggleFullScreen"]) window[name] = () => pressed.push(name);
+}"""
+"""Notes what the theme's buttons would do, in place of a printer's window."""
+
+
+def test_a_reader_searches_prints_and_chooses_colours(address, tab):
+    tab.goto(address + "book/chapters/05_total_loss.html")
+    tab.evaluate(PRESSED)
+    tab.locator("[data-click]").evaluate_all("all => all.forEach(button => button.click())")
+    assert sorted(tab.evaluate("pressed")) == ["print", "toggleFullScreen"]
+    before = tab.evaluate("document.documentElement.dataset.theme")
+    modes = set()
+    for _ in range(3):  # light, dark, the system's
+        tab.locator(".theme-switch-button").first.click()
+        modes.add(tab.evaluate("document.documentElement.dataset.mode"))
+    assert modes == {"light", "dark", "auto"}
+    assert tab.evaluate("document.documentElement.dataset.theme") == before
+    tab.goto(address + "search.html?q=gram")
+    tab.locator("#search-results li a").first.wait_for()
+    tab.wait_for_load_state("networkidle")  # it reads the pages that it has found
+    assert tab.watch.faults == []
+
+
 # The labs in the pages
 
 
@@ -148,12 +189,14 @@ def test_a_reader_steers_the_lab_of_the_studio_chapter(address, tab):
     turned = reader.ask("lab.past.marks[0].step")
     assert reader.totals[turned] > 2 * reader.totals[turned - 1]
     assert "relu2_1" not in reader.ask("lab.past.points.at(-1).losses.style")
+    answers = len(tab.watch.answers)
     mine = {"name": "mine.png", "mimeType": "image/png", "buffer": labs.red_picture()}
     reader.figure.locator("[data-name=content] input[type=file]").set_input_files(mine)
     reader.wait(f"{reader.script}.run === 2")  # another shape: the run starts over
     reader.reach(2)
     assert reader.ask("lab.goal.content.pixels[0]") == pytest.approx(labs.RED[0] / 255, abs=0.01)
-    assert tab.watch.faults == []  # no request has left the site
+    assert len(tab.watch.answers) == answers  # the picture stays here: nothing was asked for at all
+    assert tab.watch.faults == []  # and no request has left the site before
 
 
 # The checks themselves: each must see the fault that it is for
@@ -180,6 +223,8 @@ SIGHTS = {
     "request failed (404)": '<img src="missing.png" alt="A picture that is not there">',
     "picture is broken": '<img src="missing.png" alt="A picture that is not there">',
     "request to outside": '<img src="http://outside.invalid/a.png" alt="A picture elsewhere">',
+    "Content Security Policy": '<meta http-equiv="Content-Security-Policy" content="script-src '
+    "'none'\"><script>document.title = 'ran'</script>",
     "wider than the screen": '<div style="width: 500px">wide</div>',
     "barrier color-contrast (1)": DARK_TEXT,
     "barrier color-contrast (1) in drawings": f"<svg {DARK}><text y='20'>dark</text></svg>",

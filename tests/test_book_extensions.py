@@ -28,7 +28,7 @@ import sys
 sys.path[:0] = [{str(ROOT / "book/_extensions")!r}]
 extensions = [
     "myst_nb", "sphinx_external_toc", "sphinx_multitoc_numbering",
-    "from_sources", "page_runs", "numbers_by_page",
+    "from_sources", "page_runs", "numbers_by_page", "content_policy",
 ]
 project, html_theme, numfig = "small", "basic", True
 myst_enable_extensions = ["colon_fence"]
@@ -112,6 +112,13 @@ def small(tmp_path_factory) -> Path:
     notebooks.write(root)
     (root / "log").write_text(build(root))
     return root
+
+
+def test_each_page_has_a_policy_before_its_first_script(small):
+    for path in (small / "built" / "html" / "book").glob("**/*.html"):
+        before, _, after = path.read_text(encoding="utf-8").partition("Content-Security-Policy")
+        assert "<script" not in before, path.name
+        assert "default-src 'self'; script-src 'self'" in after, path.name
 
 
 def test_pages_show_what_their_sources_say(small):

@@ -15,6 +15,7 @@ from pathlib import Path, PureWindowsPath
 from types import SimpleNamespace
 
 import pytest
+import serve
 from conftest import ROOT
 from packaging.specifiers import SpecifierSet
 
@@ -175,9 +176,8 @@ def test_the_book_is_built_before_it_is_printed(project, shell):
 def test_the_book_is_served_to_this_machine_alone(project, shell):
     install(project, "book")
     new(project, PORT="8123").make("serve")
-    assert shell.commands[-1][1:] == (
-        ["-m", "http.server", "--bind", "127.0.0.1", "--directory", "_build/html", "8123"]
-    )
+    assert shell.commands[-1][1:] == ["tools/serve.py", "--port", "8123"]
+    assert ("127.0.0.1", Path("_build/html")) == (serve.ADDRESS, serve.SITE)
 
 
 def test_clean_keeps_the_environment_and_what_people_wrote(project):

@@ -206,8 +206,9 @@ export class Lab {
    * @param {File} file
    */
   async take(name, file) {
+    const bitmap = open(file);
     try {
-      await open(file);
+      await bitmap;
     } catch {
       const reason = this.words.lab.not_a_picture;
       this.view.showNote(fill(this.words.messages.upload_failed, { file: file.name, reason }));
@@ -218,7 +219,7 @@ export class Lab {
     const [title, alt] = [file.name, fill(this.words.lab.own, { file: file.name })];
     const credit = this.words.lab.own_help;
     this.pictures.set(file.name, { title, alt, kind: "own", credit, address });
-    this.bitmaps.delete(file.name);
+    this.bitmaps.set(file.name, bitmap); // read once: the pages' policy lets nothing fetch a file
     await this.change({ [name]: file.name });
   }
 
