@@ -36,7 +36,7 @@ BATCH = "batch"  # the subcommand that paints every photo of a folder in every s
 DOCTOR = "doctor"  # the subcommand that checks this machine
 FILM = "film"  # the subcommand that paints a clip
 BYTES_PER_PIXEL = 3  # at most; reserved on the disk before the run
-MOST_RESERVED = 500_000_000  # bytes; a larger image runs out of memory first
+MOST_RESERVED = 500_000_000  # bytes; for a larger image there is too little memory
 PLOT_BYTES = 1_000_000
 
 
@@ -132,7 +132,8 @@ def _outputs(
         check_output(arguments.plot, _plot_endings(), inputs=others, force=arguments.force)
     _check_names(arguments)
     room = BYTES_PER_PIXEL * max(0, arguments.size) ** 2
-    output = pictures.enter_context(promised(arguments.output, min(room, MOST_RESERVED)))
+    room = room if room <= MOST_RESERVED else 0  # it will be refused
+    output = pictures.enter_context(promised(arguments.output, room))
     plot = arguments.plot and plots.enter_context(promised(arguments.plot, PLOT_BYTES))
     return output, plot
 

@@ -299,7 +299,7 @@ def _what_fits(work: Work, size: tuple[int, int], free: int, optimizer: str, ste
             needed = bytes_needed(work, (rows, columns), optimizer=optimizer, steps=steps)
             return needed <= free
 
-        return bisect.bisect(range(1, max(size)), False, key=lambda side: not fits(side))
+        return bisect.bisect(range(1, max(size) + 1), False, key=lambda side: not fits(side))
 
     side = largest(work)
     words = [f"Use size={side} or less" if side >= LEAST_SIDE else "Close other programs"]

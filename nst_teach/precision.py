@@ -67,10 +67,14 @@ def _convolution(dtype: torch.dtype, device: str) -> Callable[[], Tensor]:
 
 
 def _seconds(convolve: Callable[[], Tensor]) -> float:
-    """Processor time, so that other programs hardly count; on a GPU, the time until the result."""
+    """Processor time, so that other programs hardly count; on a GPU, the time until the result.
+
+    The clock of the processor may tick only every 10 or 16 ms, as on Windows. Within a tick, the
+    time until the result is better than 0.
+    """
     started, elapsed = time.process_time(), time.perf_counter()
     result = convolve()
     result[0, 0, 0, 0].item()  # waits for the device
     if result.device.type == "cpu":
-        return time.process_time() - started
+        return time.process_time() - started or time.perf_counter() - elapsed
     return time.perf_counter() - elapsed

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import inspect
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -280,6 +283,21 @@ def test_a_folder_that_must_not_be_written_to_is_found_before_the_work(
     assert evaluations.count == []
 
 
+def test_a_size_that_is_a_slip_of_the_keyboard_reserves_nothing(command, capsys, monkeypatch):
+    """The image would not fit into memory; until that is found, half a gigabyte was written."""
+    reserved = []
+
+    @contextlib.contextmanager
+    def note(path, size=0):
+        reserved.append(size)
+        yield path
+
+    monkeypatch.setattr(cli, "promised", note)
+    assert command(size="2560000") == 2
+    assert "needs about" in said(capsys)
+    assert reserved == [0]
+
+
 @needs_posix
 def test_a_full_disk_is_found_before_the_work(tmp_path):
     """The system refuses a file of more than 100 kB; a picture of 256² pixels may need 197 kB."""
@@ -320,6 +338,26 @@ def test_a_misspelt_option_is_explained(command, capsys, words):
         command(option, value)
     assert end.value.code == 2
     assert option in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "chelsea", "chelsea dots", "chelsea dots -o out.png --nonsense", "chelsea dots -o",
+     "chelsea dots -o out.png --siz", "chelsea dots -o out.png --force=1", "film", "batch",
+     "chelsea dots -o out.png --size=9.5", "film clip dots -o a.gif --motion none",
+     "batch photos styles -o out --jobs many", "chelsea dots more -o out.png", "doctor --what",
+     "doctor photo.png"],
+)  # fmt: skip
+def test_a_mistake_is_explained_in_one_line(words, capsys):
+    """Not below the usage of forty options."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(words.split())
+    assert end.value.code == 2
+    printed, errors = capsys.readouterr()
+    assert printed == ""
+    assert re.fullmatch(
+        r"nst-teach( \w+)?: .+ \(nst-teach( \w+)? --help lists the options\)\n", errors
+    )
 
 
 def test_the_output_must_be_named(capsys):
@@ -381,6 +419,44 @@ def test_too_little_memory_says_what_to_do(command, capsys, evaluations):
     evaluations.trouble[1] = torch.OutOfMemoryError("CUDA out of memory.")
     assert command() == 2
     assert "smaller size=" in said(capsys)
+
+
+def unfinished(folder: Path) -> list[str]:
+    """Hidden files and pictures that are not complete."""
+    broken = [name for name in names(folder) if name.startswith(".")]
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            picture.load()  # raises if it is cut off
+    return broken
+
+
+@needs_posix
+@pytest.mark.parametrize("share", [0.05, *(n / 12 for n in range(1, 13))])
+def test_ctrl_c_at_any_moment_is_clean(command, tmp_path, capsys, share, duration):
+    """A timer takes the part of the user: its signal is handled as that of Ctrl-C is."""
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, share * duration)
+        status = command(steps="5")
+    except KeyboardInterrupt:  # before or after all; the program `nst-teach` handles it
+        status = cli.EXIT_INTERRUPTED
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert status in (0, cli.EXIT_INTERRUPTED)
+    assert "Traceback" not in capsys.readouterr().err
+    assert unfinished(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def duration(tmp_path_factory):
+    """Seconds that the command of the previous test takes without an interruption."""
+    output = str(tmp_path_factory.mktemp("timed") / "out.png")
+    words = ["chelsea", "dots", "--quiet", "--size=32", "--steps=5", "-o", output]
+    assert cli.main(words) == 0  # it fills caches
+    started = time.perf_counter()
+    assert cli.main([*words, "--force"]) == 0
+    return time.perf_counter() - started
 
 
 # --- its words -----------------------------------------------------------------------------------
@@ -499,6 +575,74 @@ def test_a_reader_who_has_seen_enough_leaves_no_trace(tmp_path):
     code = f"import os; os.close(0); r, w = os.pipe(); os.close(r); os.dup2(w, 1); {PROGRAM}"
     done = python("-c", code, "--help", folder=tmp_path)
     assert (done.returncode, done.stderr) == (141, "")
+
+
+def stand_in(tmp_path: Path, *, loading: str = "", main: str = "") -> str:
+    """A program that takes the place of nst_teach.cli, without torch: quick to start."""
+    (tmp_path / "nst_teach").mkdir()
+    (tmp_path / "nst_teach" / "__init__.py").write_text("")
+    source = (
+        f"import atexit, os, signal\n{loading}\ndef main():\n    {main or 'pass'}\n    return 0\n"
+    )
+    (tmp_path / "nst_teach" / "cli.py").write_text(source)
+    return f"{HERE}; {PROGRAM}"
+
+
+INTERRUPT = "os.kill(os.getpid(), signal.SIGINT)"
+
+
+@needs_posix
+def test_ctrl_c_that_an_import_turns_into_another_error_leaves_one_line(tmp_path):
+    """As C++ does: whoever imports NumPy then reads of an ImportError."""
+    loading = f"try:\n    {INTERRUPT}\nexcept KeyboardInterrupt:\n    raise ImportError('numpy')"
+    done = python("-c", stand_in(tmp_path, loading=loading), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (130, "nst-teach: interrupted\n")
+
+
+@needs_posix
+def test_ctrl_c_while_python_ends_leaves_no_traceback(tmp_path):
+    loading = f"atexit.register(lambda: {INTERRUPT})"
+    done = python("-c", stand_in(tmp_path, loading=loading), folder=tmp_path)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")  # 130 in a shell
+
+
+@needs_posix
+def test_ctrl_c_stays_ignored_under_nohup(tmp_path):
+    code = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {HERE}; {PROGRAM}"
+    stand_in(tmp_path, loading=INTERRUPT, main=INTERRUPT)
+    done = python("-c", code, folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_words_that_cannot_be_printed_are_an_error_of_one_line(tmp_path):
+    code = f"import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); {HERE}; {PROGRAM}"
+    stand_in(tmp_path, main="print('out.png: Result')")
+    done = python("-c", code, folder=tmp_path)
+    words = "nst-teach: cannot write to stdout: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, words)
+
+
+@needs_posix
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_picture_does_not_take_the_place_of_a_closed_stream(tmp_path, closed):
+    """The next file gets the lowest free number; what is printed by C would be written into it."""
+    main = "assert os.open('a', os.O_CREAT | os.O_WRONLY) > 2; print('done', flush=True)"
+    code = stand_in(tmp_path, main=main)
+    words = ["sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, code]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ("" if closed.endswith(" >&- 2>&-") or closed == ">&-" else "done\n")
 
 
 HERE = "import sys; sys.path.insert(0, '')"

@@ -634,7 +634,7 @@ def server(monkeypatch, tmp_path):
         address = f"http://127.0.0.1:{server.server_port}/{server.name}"
         weights = SqueezeNet1_1_Weights.DEFAULT.value
         monkeypatch.setitem(weights.__dict__, "url", address)  # frozen, but a dataclass
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -778,9 +778,7 @@ def test_a_full_disk_does_not_cost_the_file_that_was_there(tiny, tmp_path, endin
 def test_a_cached_file_that_is_not_weights_is_reported_with_its_place(empty_cache, server):
     empty_cache.mkdir(parents=True)
     torch.save([1, 2], empty_cache / server.name)
-    with pytest.raises(
-        NetworkError, match=r"cannot be read.*no state dict.*\n.*Delete"
-    ):
+    with pytest.raises(NetworkError, match=r"cannot be read.*no state dict.*\n.*Delete"):
         load_network("squeezenet1_1")
 
 

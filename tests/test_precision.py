@@ -187,3 +187,9 @@ def test_a_run_in_bfloat16_can_be_continued(network, pictures):
     assert more.steps == 10
     assert more.loss < first.loss
     assert {r.objective for r in more.history} == {0}
+
+
+def test_a_clock_that_ticks_too_seldom_is_no_division_by_zero(monkeypatch):
+    """That of the processor ticks every 16 ms on Windows; a convolution takes a few."""
+    monkeypatch.setattr(precision_module.time, "process_time", lambda: 3.0)
+    assert 0 < speedup.__wrapped__("cpu") < 1000
