@@ -11,6 +11,7 @@ import contextlib
 
 import browsers
 import keyboard
+import labs
 import pages
 import pytest
 
@@ -62,10 +63,10 @@ def test_keys_open_answers_run_the_lab_and_change_the_theme(browser, address):
         code.locator("summary").focus()
         press("Enter")
         assert code.evaluate("e => e.open")
-        tab.wait_for_function("document.querySelector('figure.nst-lab').lab !== undefined")
+        labs.until(tab, "document.querySelector('figure.nst-lab').lab !== undefined")
         tab.get_by_role("button", name="Start", exact=True).first.focus()
         press("Enter")
-        tab.wait_for_function("document.querySelector('figure.nst-lab').lab.past.step > 1")
+        labs.until(tab, "document.querySelector('figure.nst-lab').lab.past.step > 1")
         slider = tab.locator("figure.nst-lab [data-name] input[type=range]").first
         before = slider.input_value()
         slider.focus()
