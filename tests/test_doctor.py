@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 import torch
@@ -225,6 +227,16 @@ def test_the_report_is_as_bad_as_its_worst_finding():
     assert doctor.Report(tuple(made)).status == "problem"
     assert doctor.Report((made[0], made[2])).status == "warning"
     assert doctor.Report((made[0],)).status == "ok"
+
+
+def test_every_finding_that_is_not_well_says_what_to_do():
+    """In the source, as no machine has all faults at once: the fifth argument is the advice."""
+    tree = ast.parse(Path(doctor.__file__).read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)
+             and getattr(node.func, "id", "") == "Finding"]  # fmt: skip
+    unwell = [call for call in calls if getattr(call.args[1], "id", "OK") != "OK"]
+    assert len(unwell) > 10
+    assert [call.lineno for call in unwell if len(call.args) < 5] == []
 
 
 def test_findings_are_told_as_they_come(quick):

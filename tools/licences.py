@@ -90,7 +90,7 @@ def asked_for() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     needed = {"the package": project["dependencies"], "the book": extras["book"],
-              "films": extras["film"]}  # fmt: skip
+              "films": extras["film"], "the book on paper": extras["pdf"]}  # fmt: skip
     found: dict[str, str] = {}
     for purpose, texts in needed.items():
         for text in texts:

@@ -36,7 +36,8 @@ JOINED = "joined.html"
 MINUTES = 60_000  # milliseconds
 
 LEFT_OUT = (
-    ".headerlink, script, button, input, select, .cell.tag_hide-input > details, .toggle-button"
+    ".headerlink, script, button, input, select, .nst-player .controls, "
+    ".cell.tag_hide-input > details"
 )
 """What means nothing on paper; code that is folded in the book stays in the book."""
 
