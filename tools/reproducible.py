@@ -5,11 +5,11 @@
 
 Prints what differs, one line for each output, and exits with 1; with 0 if nothing does.
 
-What a clock decides cannot be the same twice. The rule for it has two parts. A cell whose code
-names a clock (`CLOCKS`) is *timed*, and its outputs are only counted: a table may hold seconds in
-any column. In the output of every other cell, a number is left out if a unit of time follows it
-(`TIME`). Pictures are compared pixel by pixel, not byte by byte: the name of a file or a date in it
-is no difference.
+Seconds and the memory of a process cannot be the same twice. The rule for them has two parts. A
+cell whose code names a measurement (`MEASURES`) is *measured*, and its outputs are only counted: a
+table may hold seconds in any column. In the output of every other cell, a number is left out if a
+unit of time follows it (`TIME`). Pictures are compared pixel by pixel, not byte by byte: the name of
+a file or a date in it is no difference.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup
 from PIL import Image, UnidentifiedImageError
 
-CLOCKS = re.compile(r"\b(?:\w*seconds\w*|perf_counter|monotonic|time\.time|benchmark|estimate)\b")
-"""Names of clocks in the code of a cell, and of what reads one."""
+MEASURES = re.compile(
+    r"\b(?:\w*seconds\w*|perf_counter|monotonic|time\.time|benchmark|estimate|peak\w*|check_memory)\b"
+)
+"""Names, in the code of a cell, of a clock or a measure of memory, and of what reads one."""
 
 TIME = re.compile(r"\d[\d,.]*(?=\s*(?:s|ms|µs|min|h|seconds?|minutes?|hours?)\b)|\d[\d,.]*(?=/s)")
 """A number before a unit of time, or of so much a second."""
@@ -52,9 +54,9 @@ class Cell:
     pictures: list[str] = field(default_factory=list)
 
     @property
-    def timed(self) -> bool:
-        """Whether a clock decides what it shows."""
-        return CLOCKS.search(self.code) is not None
+    def measured(self) -> bool:
+        """Whether a measurement decides what it shows."""
+        return MEASURES.search(self.code) is not None
 
 
 # Reading
@@ -167,7 +169,7 @@ def differences_of_cells(a: Cell, b: Cell) -> Iterator[str]:
         yield "other code"
     elif len(a.pictures) != len(b.pictures):
         yield f"{len(a.pictures)} pictures, {len(b.pictures)} in the other build"
-    elif not (a.timed or b.timed):
+    elif not (a.measured or b.measured):
         for x, y in zip(a.pictures, b.pictures, strict=True):
             if x != y:
                 yield f"another picture: {x}; {y}"
@@ -182,15 +184,15 @@ def differences_of_cells(a: Cell, b: Cell) -> Iterator[str]:
 
 
 def summary(build: Path) -> str:
-    """How much there is to compare, and how much of it is timed."""
+    """How much there is to compare, and how much of it is measured."""
     cells = [cell for page in pages_of(build).values() for cell in cells_of(page)]
     pictures = sum(len(cell.pictures) for cell in cells)
     lines = sum(len(plain("\n".join(cell.texts))) for cell in cells)
-    timed = [cell for cell in cells if cell.timed and (cell.texts or cell.pictures)]
-    aside = sum(len(cell.pictures) for cell in timed)
+    measured = [cell for cell in cells if cell.measured and (cell.texts or cell.pictures)]
+    aside = sum(len(cell.pictures) for cell in measured)
     return (
         f"{len(pages_of(build))} pages, {pictures} pictures, {lines} lines; "
-        f"{len(timed)} cells with {aside} pictures are timed"
+        f"{len(measured)} cells with {aside} pictures are measured"
     )
 
 
