@@ -8,8 +8,8 @@ Prints what differs, one line for each output, and exits with 1; with 0 if nothi
 Seconds and the memory of a process cannot be the same twice. The rule for them has two parts. A
 cell whose code names a measurement (`MEASURES`) is *measured*, and its outputs are only counted: a
 table may hold seconds in any column. In the output of every other cell, a number is left out if a
-unit of time follows it (`TIME`). Pictures are compared pixel by pixel, not byte by byte: the name of
-a file or a date in it is no difference.
+unit of time follows it (`TIME`). Pictures are compared pixel by pixel, not byte by byte: the name
+of a file or a date in it is no difference.
 """
 
 from __future__ import annotations
