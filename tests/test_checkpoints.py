@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -214,6 +217,24 @@ def test_transfer_has_it_in_both_precisions(file, tiny, precision):
     for evaluation in (5, 11):
         transfer("chelsea", "dots", checkpoint=file, callback=stop_at(evaluation), **options)
     assert same(transfer("chelsea", "dots", checkpoint=file, **options), whole)
+
+
+@needs_posix
+def test_a_run_that_is_killed_three_times_ends_as_if_it_had_not_been():
+    """By SIGKILL, at random moments: tools/kills.py, which kills it fifty times, on a small scale.
+
+    In a process of its own, since it forks, which a process with threads should not do.
+    """
+    command = [sys.executable, "tools/kills.py", "--kills=3", "--size=24", "--steps=8"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    adam, lbfgs = done.stdout.splitlines()
+    assert adam.startswith("adam: killed 3 times")
+    assert lbfgs.startswith("lbfgs: killed 3 times")
+    assert done.stdout.count("the same bit for bit") == 2
 
 
 # --- when it is written --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
@@ -329,6 +330,54 @@ def test_a_picture_that_cannot_be_finished_leaves_nothing_behind(
     assert names(tmp_path) == []
 
 
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch):
+    """Pillow finds no room for pictures of these names."""
+    save, full = Image.Image.save, []
+
+    def fail(self, path, *args, **options):
+        if any(word in str(path) for word in full):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(self, path, *args, **options)
+
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(Image.Image, "save", fail)
+    return full
+
+
+def test_a_full_disk_does_not_cost_the_picture(command, tmp_path, capsys, full_disk):
+    """It is saved where there is room, and the message says where."""
+    full_disk.append(".out-")
+    assert command() == 2
+    (there,) = (tmp_path / "temporary").glob("nst-teach-*")
+    text = said(capsys)
+    assert "No space left" in text
+    assert f"The picture is in {there} instead." in text
+    assert load_image(there).shape[1] == 3
+    assert names(tmp_path) == ["temporary"]
+
+
+def test_where_there_is_no_room_at_all_nothing_is_left_behind(command, tmp_path, full_disk):
+    full_disk.extend([".out-", "nst-teach-"])
+    assert command() == 2
+    assert list((tmp_path / "temporary").glob("nst-teach-*")) == []
+    assert names(tmp_path) == ["temporary"]
+
+
+def test_a_plot_that_cannot_be_written_does_not_cost_the_picture(
+    command, out, tmp_path, capsys, monkeypatch
+):
+    def fail(self, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", fail)
+    assert command(plot="plot.svg") == 2
+    assert "cannot write plot.svg: No space left on device. The picture is in out" in said(capsys)
+    assert load_image(out).shape[1] == 3
+    assert names(tmp_path) == ["out.png"]
+
+
 @pytest.mark.parametrize(
     "words", ["--optimizer sgd", "--pooling mean", "--steps many", "--style-layers relu1_1=much"]
 )
@@ -405,6 +454,35 @@ def test_ctrl_c_while_the_picture_is_saved_keeps_what_was_there(
     assert said(capsys).count("\n") == 1
     assert out.read_text() == "the old one"
     assert names(tmp_path) == ["out.png"]
+
+
+def test_a_run_that_was_stopped_continues_from_its_checkpoint(command, out, capsys, evaluations):
+    """The same command, and the same picture as without the interruption."""
+    assert command(steps="6") == 0
+    whole = out.read_bytes()
+    evaluations.trouble[len(evaluations.count) + 4] = KeyboardInterrupt()
+    assert command("--force", "--checkpoint=run.npz", steps="6") == 130
+    assert "the same command with --force continues the run" in said(capsys)
+    assert out.read_bytes() != whole
+    before = len(evaluations.count)
+    assert command("--force", "--checkpoint=run.npz", steps="6") == 0
+    assert out.read_bytes() == whole
+    assert len(evaluations.count) - before < 6
+
+
+def test_the_checkpoint_of_another_command_is_refused(command, tmp_path, capsys):
+    assert command("--checkpoint=run.npz") == 0
+    written = (tmp_path / "run.npz").read_bytes()
+    assert command("--checkpoint=run.npz", "--force", beta="7") == 2
+    assert "run.npz' is the checkpoint of another run (beta: " in said(capsys)
+    assert (tmp_path / "run.npz").read_bytes() == written
+
+
+@pytest.mark.parametrize("name", ["out.png", "plot.svg"])
+def test_a_file_has_a_single_purpose(command, tmp_path, capsys, name):
+    assert command(f"--checkpoint={name}", "--plot=plot.svg") == 2
+    assert f"{name} was given twice, for " in said(capsys)
+    assert names(tmp_path) == []
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
