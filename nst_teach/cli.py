@@ -109,16 +109,24 @@ def _save(result: Result, output: Path) -> None:
     try:
         result.save(output)
     except ImageError as error:
-        with contextlib.suppress(OSError, ImageError):
-            number, elsewhere = tempfile.mkstemp(prefix="nst-teach-", suffix=output.suffix)
-            os.close(number)
-            try:
-                result.save(elsewhere)
-            except ImageError:
-                Path(elsewhere).unlink()
-                raise
-            raise ImageError(f"{error} The picture is in {elsewhere} instead.") from error
-        raise
+        elsewhere = _save_elsewhere(result, output.suffix)
+        if elsewhere is None:
+            raise
+        raise ImageError(f"{error} The picture is in {elsewhere} instead.") from error
+
+
+def _save_elsewhere(result: Result, suffix: str) -> Path | None:
+    """Save the picture where there may be room; returns the path, or `None` if there is none."""
+    try:
+        number, name = tempfile.mkstemp(prefix="nst-teach-", suffix=suffix)
+    except OSError:
+        return None
+    os.close(number)
+    try:
+        return result.save(name)
+    except ImageError:
+        Path(name).unlink()
+        return None
 
 
 def _outputs(
