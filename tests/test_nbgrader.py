@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
 import os
 import re
 import subprocess
@@ -110,7 +112,8 @@ RIGHT = {
 }
 
 
-def released(name: str) -> nbformat.NotebookNode:
+@functools.cache
+def as_released(name: str) -> nbformat.NotebookNode:
     """A form as students get it, made by nbgrader's own steps."""
     steps = pytest.importorskip("nbgrader.preprocessors", reason="nbgrader is not installed.")
     notebook = nbgrader_course.inventory_notebook(FORMS[name])
@@ -120,6 +123,11 @@ def released(name: str) -> nbformat.NotebookNode:
     ):
         notebook, _ = step.preprocess(notebook, {})
     return notebook
+
+
+def released(name: str) -> nbformat.NotebookNode:
+    """... and a copy of it to write in."""
+    return copy.deepcopy(as_released(name))
 
 
 def fill_in(notebook, answers: dict[str, str]) -> None:
