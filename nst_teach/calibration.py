@@ -35,9 +35,9 @@ REPEATS = 3  # evaluations per size; the fastest counts, since other programs on
 LEAST_POINTS = 2  # sizes that are always timed: they determine a line
 COUNTED_SIDES = (64, 128)  # pixels; bytes depend on the size alone, so two sizes are enough
 
-TILED_TWICE = 1.5
-"""Several tiles are computed forward, then forward and backward; both directions cost about as much
-(`nst_teach.tiles`), and a usual evaluation has one of each."""
+PASSES = 4 / 3
+"""With `memory="low"` a single tile is computed forward, forward again, and backward; of several
+tiles each is first computed forward once more (`nst_teach.tiles`). Both directions cost alike."""
 
 IMAGE_BYTES = 3 * 4  # per pixel
 WAITING_IMAGES = 6  # content, image, its copy, two gradients, the best image so far
@@ -65,7 +65,7 @@ class Extent:
     """Pixels that an evaluation computes: all in all, and at once.
 
     With `memory="low"` a large image is computed tile by tile, and the margins of the tiles
-    overlap. An additional pass counts as half an evaluation of its pixels.
+    overlap. Their additional pass counts as a third of an evaluation of their pixels.
     """
 
     computed: int
@@ -139,9 +139,7 @@ class Work:
         )
         computed = sum(rows) * sum(columns)
         several = len(rows) * len(columns) > 1
-        return Extent(
-            round(computed * TILED_TWICE) if several else computed, max(rows) * max(columns)
-        )
+        return Extent(round(computed * PASSES) if several else computed, max(rows) * max(columns))
 
     @property
     def key(self) -> tuple[Any, ...]:

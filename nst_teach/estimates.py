@@ -6,6 +6,7 @@ import bisect
 import contextlib
 import copy
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from nst_teach.regions import Style
 from nst_teach.run import DEFAULT_SIZE, DEFAULT_STEPS, Callback
 
 if TYPE_CHECKING:
+    from nst_teach.checkpoints import Checkpoint
     from nst_teach.results import Result
 
 WORTH_SAYING = 10.0  # seconds; a shorter run is not announced
@@ -137,6 +139,7 @@ def estimate(
     device: torch.device | str | None = None,
     precision: str = "float32",
     memory: str = "normal",
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
 ) -> Estimate:
     """Predict what `transfer` costs with the same arguments, without running it.
 
@@ -147,9 +150,10 @@ def estimate(
     Args:
         content, style, network, content_layers, style_layers, optimizer, steps, size, style_size,
             device, precision, memory: as for `transfer`.
-        alpha, beta, total_variation, start, learning_rate, seed, callback, progress: accepted, so
-            that the arguments of `transfer` can be passed unchanged, but they change no cost. (The
-            time that a callback itself takes is not predicted.)
+        alpha, beta, total_variation, start, learning_rate, seed, callback, progress, checkpoint:
+            accepted, so that the arguments of `transfer` can be passed unchanged, but they change
+            no cost. (The time that a callback itself takes is not predicted, and a checkpoint
+            counts as little.)
 
     Returns:
         An `Estimate`. A run that is stopped early costs less.

@@ -13,12 +13,13 @@ import os
 import re
 import socket
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from nst_teach import arguments, samples
 from nst_teach.images import CONVENTIONS, check_image, device_advice, load_image, preprocess
@@ -73,6 +74,9 @@ MEAN_RANGE = (0.4, 2.5)
 """Bounds of the middle half of a normalised layer's mean activations over the sample photographs.
 For `petite`, and for the exact and normalised VGG-19 down to relu3_1, it is within 1.0 to 2.2; in
 the wrong one of the two conventions it is about 58 times as high or as low."""
+
+Modules = list[tuple[str, nn.Module]]
+"""Some consecutive layers, by name."""
 
 
 class FeatureNetwork(nn.Module):
@@ -139,6 +143,54 @@ class FeatureNetwork(nn.Module):
                 if len(features) == len(wanted):
                     break
         return features
+
+    def measure(
+        self,
+        image: Tensor,
+        layers: str | Iterable[str],
+        measure: Callable[[str, Tensor], Mapping[str, Tensor]],
+    ) -> dict[str, Mapping[str, Tensor]]:
+        """What a function finds in the features of each layer, which are then forgotten.
+
+        For the gradient they are computed again, block by block: a block ends with a pooling layer.
+        So the features of one block exist at a time, at the price of a second forward pass.
+
+        Args:
+            image, layers: as for `forward`, as are the errors.
+            measure: from a layer's name and its features to tensors that are small enough to keep,
+                by name.
+
+        Chen et al. (2016), "Training deep nets with sublinear memory cost".
+        """
+        wanted = self._check(layers)
+        found: dict[str, Mapping[str, Tensor]] = {}
+
+        def run(x: Tensor, block: Modules) -> tuple[Tensor, dict[str, Mapping[str, Tensor]]]:
+            here: dict[str, Mapping[str, Tensor]] = {}
+            for name, module in block:
+                x = self._step(name, module, x, image)
+                if name in wanted:
+                    here[name] = measure(name, x.to(image.dtype))
+            return x, here
+
+        x = self._input(image)
+        for block in self._blocks(wanted):
+            again: Any = checkpoint(run, x, block, use_reentrant=False, preserve_rng_state=False)
+            x, here = again
+            found |= here
+        return found
+
+    def _blocks(self, wanted: set[str]) -> Iterator[Modules]:
+        """The layers up to the last one that is wanted, in blocks that end with a pooling layer."""
+        block: Modules = []
+        last = max(self.layers.index(name) for name in wanted)
+        for name, module in zip(self.layers[: last + 1], self.stack, strict=False):
+            block.append((name, module))
+            if isinstance(module, (nn.MaxPool2d, nn.AvgPool2d)):
+                yield block
+                block = []
+        if block:
+            yield block
 
     def rounded(self) -> FeatureNetwork:
         """A copy that computes in bfloat16: with images in float32, and features in float32.

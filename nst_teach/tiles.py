@@ -1,18 +1,19 @@
 """Large images in little memory: the objective and its gradient, tile by tile and exactly.
 
-Almost all the memory of an evaluation is features that the backward pass needs. Here the image is
-cut into tiles, and only the features of one tile exist at a time. A Gram matrix is a sum over
-positions, so it can be added up over the tiles; a content loss likewise. Two passes are needed: the
-first finds the Gram matrices of the whole image and with them the gradients of the style losses
-with respect to each Gram matrix. The second computes each tile again and sends these gradients back
-through it. Every tile has a margin as wide as the receptive field reaches, so that its features are
-those of the whole image.
+Almost all the memory of an evaluation is features that the backward pass needs. Here those of one
+block of layers exist at a time: they are computed again when their gradient is due
+(`FeatureNetwork.measure`). A large image is also cut into tiles, one of which is computed at a
+time. A Gram matrix is a sum over positions, so it can be added up over the tiles; a content loss
+likewise. Several tiles need two passes: the first finds the Gram matrices of the whole image and
+with them the gradients of the style losses with respect to each Gram matrix. The second computes
+each tile again and sends these gradients back through it. Every tile has a margin as wide as the
+receptive field reaches, so that its features are those of the whole image.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,10 @@ from nst_teach.networks import FeatureNetwork, NetworkError
 if TYPE_CHECKING:
     from nst_teach.objective import Losses, StyleObjective
 
-TILE = 512  # pixels; a VGG-19 then needs about as much memory as for an image of 700 × 700 pixels
+TILE = 1024  # pixels; VGG-19 then needs about 1.5 GB, whatever the size of the image
+
+Parts = Mapping[str, Tensor]
+"""What was found in the features of one layer, by name."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ class Tile:
     def whole(self, stride: int) -> slice:
         """The same positions in the features of the whole image."""
         return slice(self.start // stride, None if self.edge else self.end // stride)
+
+
+Measure = Callable[[str, Tensor, Tile, Tile], Parts]
+"""From a layer's name, its features and the two axes of a tile to what is found there."""
+Found = tuple[dict[str, Parts], Tile, Tile]
 
 
 @dataclass(frozen=True)
@@ -105,11 +114,17 @@ class Tiled:
         self.network, self.layers, self.tile = network, tuple(layers), tile
         self.reach = reach(network, self.layers)
 
-    def __call__(self, image: Tensor) -> Iterator[tuple[dict[str, Tensor], Tile, Tile]]:
-        """The features of each tile without its margin, and its two axes."""
+    def __call__(self, image: Tensor, measure: Measure) -> Iterator[Found]:
+        """What is found in the features of each tile, without its margin, and its two axes."""
         for row, column in itertools.product(*self._axes(image)):
             part = image[..., row.first : row.last, column.first : column.last]
-            yield self._inner(self.network(part, self.layers), row, column), row, column
+
+            def inner(layer: str, f: Tensor, row: Tile = row, column: Tile = column) -> Parts:
+                stride = self.reach.strides[layer]
+                here = f[..., row.positions(stride), column.positions(stride)]
+                return measure(layer, here, row, column)
+
+            yield self.network.measure(part, self.layers, inner), row, column
 
     def is_single(self, image: Tensor) -> bool:
         """Whether one tile covers the whole image."""
@@ -121,20 +136,13 @@ class Tiled:
             tuple(tiles(side, self.reach.margin, stride, self.tile)) for side in image.shape[-2:]
         ]
 
-    def _inner(self, features: dict[str, Tensor], row: Tile, column: Tile) -> dict[str, Tensor]:
-        strides = self.reach.strides
-        return {
-            layer: f[..., row.positions(strides[layer]), column.positions(strides[layer])]
-            for layer, f in features.items()
-        }
-
     @torch.no_grad()
     def features(self, image: Tensor) -> dict[str, Tensor]:
         """The features of the whole image; for layers that are small enough to keep."""
         kept: dict[str, dict[int, list[Tensor]]] = {layer: {} for layer in self.layers}
-        for parts, row, _ in self(image):
-            for layer, f in parts.items():
-                kept[layer].setdefault(row.start, []).append(f)
+        for parts, row, _ in self(image, lambda layer, f, row, column: {"features": f}):
+            for layer, part in parts.items():
+                kept[layer].setdefault(row.start, []).append(part["features"])
         return {
             layer: torch.cat([torch.cat(row, dim=-1) for row in rows.values()], dim=-2)
             for layer, rows in kept.items()
@@ -143,13 +151,24 @@ class Tiled:
     @torch.no_grad()
     def grams(self, image: Tensor) -> dict[str, Tensor]:
         """The normalised Gram matrix of each layer, of the whole image."""
-        sums, positions = dict[str, Tensor](), dict[str, int]()
-        for parts, _, _ in self(image):
-            for layer, f in parts.items():
-                gram = losses.gram_matrix(f, normalize=False)
-                sums[layer] = sums[layer] + gram if layer in sums else gram
-                positions[layer] = positions.get(layer, 0) + f.shape[-2] * f.shape[-1]
-        return {layer: gram / positions[layer] for layer, gram in sums.items()}
+        sums = self.added(image, lambda layer, f, row, column: {"gram": _sum_of_products(f)})
+        return {
+            layer: found["gram"] / self.positions(layer, image) for layer, found in sums.items()
+        }
+
+    def added(self, image: Tensor, measure: Measure) -> dict[str, dict[str, Tensor]]:
+        """What is found in each layer, added up over the tiles."""
+        sums: dict[str, dict[str, Tensor]] = {layer: {} for layer in self.layers}
+        for parts, _, _ in self(image, measure):
+            for layer, part in parts.items():
+                for name, value in part.items():
+                    sums[layer][name] = sums[layer][name] + value if name in sums[layer] else value
+        return sums
+
+    def positions(self, layer: str, image: Tensor) -> int:
+        """How many positions a layer has; pooling drops an incomplete last row or column."""
+        stride = self.reach.strides[layer]
+        return (image.shape[-2] // stride) * (image.shape[-1] // stride)
 
 
 def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
@@ -161,9 +180,10 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
         image: `(1, 3, H, W)`.
     """
     tiled = Tiled(network, objective.layers)
-    if tiled.is_single(image):
-        return _in_one_pass(objective, network, image)
-    content, grams, counts = _first_pass(objective, tiled, image.detach())
+    if tiled.is_single(image):  # no need for two passes
+        return objective.losses_of(*_content_and_grams(objective, tiled, image), image)
+    with torch.no_grad():
+        content, grams = _content_and_grams(objective, tiled, image)
     leaves = {layer: gram.requires_grad_(True) for layer, gram in grams.items()}
     with torch.enable_grad():
         whole = objective.losses_of(content, leaves, image)
@@ -171,7 +191,9 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
         return whole.detach()
     inputs = tuple(leaves.values())
     pulls = torch.autograd.grad(whole.total, inputs, retain_graph=True) if inputs else ()
-    pull = {layer: p / counts[layer] for layer, p in zip(leaves, pulls, strict=True)}
+    pull = {
+        layer: p / tiled.positions(layer, image) for layer, p in zip(leaves, pulls, strict=True)
+    }
     gradient = _second_pass(objective, tiled, image.detach(), pull)
     smoothness = objective.total_variation * whole.total_variation
     (rough,) = torch.autograd.grad(smoothness, image)
@@ -179,60 +201,60 @@ def tiled_losses(objective: StyleObjective, network: FeatureNetwork, image: Tens
     return whole.detach(total)
 
 
-def _in_one_pass(objective: StyleObjective, network: FeatureNetwork, image: Tensor) -> Losses:
-    """A single tile is the image: nothing would be saved by computing it twice."""
-    features = network(image, objective.layers)
-    content = {
-        layer: losses.content_loss(features[layer], target)
-        for layer, target in objective.content_targets.items()
-    }
-    grams = {layer: losses.gram_matrix(features[layer]) for layer in objective.style_layers}
-    return objective.losses_of(content, grams, image)
-
-
-def _first_pass(
+def _content_and_grams(
     objective: StyleObjective, tiled: Tiled, image: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, int]]:
-    """The content losses, the normalised Gram matrices, and the positions of each layer."""
-    content = {layer: image.new_zeros(()) for layer in objective.content_layers}
-    grams: dict[str, Tensor] = {}
-    counts: dict[str, int] = {}
-    with torch.no_grad():
-        for parts, row, column in tiled(image):
-            for layer in content:
-                target = _part(objective, tiled, layer, row, column)
-                content[layer] = content[layer] + losses.content_loss(parts[layer], target)
-            for layer in objective.style_layers:
-                gram = losses.gram_matrix(parts[layer], normalize=False)
-                grams[layer] = grams[layer] + gram if layer in grams else gram
-                counts[layer] = counts.get(layer, 0) + parts[layer][0, 0].numel()
-    return content, {layer: gram / counts[layer] for layer, gram in grams.items()}, counts
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The content losses and the normalised Gram matrices."""
+
+    def measure(layer: str, f: Tensor, row: Tile, column: Tile) -> Parts:
+        found = dict[str, Tensor]()
+        if layer in objective.content_layers:
+            found["content"] = _content(objective, tiled, layer, f, row, column)
+        if layer in objective.style_layers:
+            found["gram"] = _sum_of_products(f)
+        return found
+
+    sums = tiled.added(image, measure)
+    grams = {
+        layer: sums[layer]["gram"] / tiled.positions(layer, image)
+        for layer in objective.style_layers
+    }
+    return {layer: sums[layer]["content"] for layer in objective.content_layers}, grams
 
 
 def _second_pass(
     objective: StyleObjective, tiled: Tiled, image: Tensor, pull: dict[str, Tensor]
 ) -> Tensor:
     """The gradient of content and style, for known gradients with respect to each F Fᵀ."""
+
+    def measure(layer: str, f: Tensor, row: Tile, column: Tile) -> Parts:
+        found = dict[str, Tensor]()
+        if weight := objective.content_layers.get(layer):
+            loss = _content(objective, tiled, layer, f, row, column)
+            found["content"] = objective.alpha * weight * loss
+        if layer in pull:
+            found["style"] = (pull[layer] * _sum_of_products(f)).sum()
+        return found
+
     gradient = torch.zeros_like(image)
-    for parts, row, column in tiled(leaf := image.clone().requires_grad_(True)):
-        terms = [
-            objective.alpha
-            * weight
-            * losses.content_loss(parts[layer], _part(objective, tiled, layer, row, column))
-            for layer, weight in objective.content_layers.items()
-        ]
-        terms += [
-            (d * losses.gram_matrix(parts[layer], normalize=False)).sum()
-            for layer, d in pull.items()
-        ]
+    leaf = image.clone().requires_grad_(True)
+    for parts, _, _ in tiled(leaf, measure):
+        terms = [value for part in parts.values() for value in part.values()]
         (part,) = torch.autograd.grad(torch.stack(terms).sum(), leaf)
         gradient += part
     return gradient
 
 
-def _part(objective: StyleObjective, tiled: Tiled, layer: str, row: Tile, column: Tile) -> Tensor:
+def _sum_of_products(f: Tensor) -> Tensor:
+    return losses.gram_matrix(f, normalize=False)
+
+
+def _content(
+    objective: StyleObjective, tiled: Tiled, layer: str, f: Tensor, row: Tile, column: Tile
+) -> Tensor:
     stride = tiled.reach.strides[layer]
-    return objective.content_targets[layer][..., row.whole(stride), column.whole(stride)]
+    target = objective.content_targets[layer][..., row.whole(stride), column.whole(stride)]
+    return losses.content_loss(f, target)
 
 
 class _WithGradient(torch.autograd.Function):

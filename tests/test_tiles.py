@@ -8,6 +8,7 @@ from torch import nn
 
 from nst_teach import NetworkError, Style, StyleObjective, load_network, optimize, transfer
 from nst_teach import tiles as tiles_module
+from nst_teach.calibration import LiveBytes
 from nst_teach.networks import VGG19_PLAN, build_vgg
 from nst_teach.tiles import Tiled, reach, tiles
 
@@ -158,11 +159,11 @@ def test_features_that_backward_needs_exist_for_one_tile_at_a_time():
     assert largest["low"] < 0.2 * largest["normal"]
 
 
-def test_an_image_that_is_a_single_tile_is_computed_once(network, monkeypatch):
+def test_an_image_that_is_a_single_tile_needs_one_pass(network, monkeypatch):
     passes = []
-    forward = type(network).forward
+    measure = type(network).measure
     monkeypatch.setattr(
-        type(network), "forward", lambda *given: passes.append(1) or forward(*given)
+        type(network), "measure", lambda *given: passes.append(1) or measure(*given)
     )
     counts = {}
     for side in (TILE, 2 * TILE):
@@ -171,6 +172,41 @@ def test_an_image_that_is_a_single_tile_is_computed_once(network, monkeypatch):
         low(double(side, side, 2).requires_grad_(True)).total.backward()
         counts[side] = len(passes)
     assert counts == {TILE: 1, 2 * TILE: 2 * 4}
+
+
+def bytes_held(evaluate) -> int:
+    """The most bytes that exist at once."""
+    with LiveBytes() as live:
+        evaluate()
+    return live.peak
+
+
+def test_of_a_single_tile_the_features_of_one_block_exist_at_a_time(monkeypatch):
+    """Half the memory. With `petite` the first block holds two thirds of all features."""
+    monkeypatch.setattr(tiles_module.Tiled.__init__, "__defaults__", (512,))
+    network = load_network("petite")
+    pictures = random_image(256, 256, seed=0), random_image(64, 64, seed=1)
+    held = {}
+    for memory in ("normal", "low"):
+        objective = StyleObjective(*pictures, network, memory=memory)
+        image = random_image(256, 256, seed=2).requires_grad_(True)
+        held[memory] = bytes_held(
+            lambda objective=objective, image=image: objective(image).total.backward()
+        )
+    assert held["low"] < 0.7 * held["normal"]
+
+
+def test_what_is_measured_block_by_block_is_what_the_features_say(network):
+    image = double(64, 48, 3).requires_grad_(True)
+    layers = ("relu1_1", "conv2_1", "relu4_1")
+    found = network.measure(image, layers, lambda layer, f: {"mean": f.square().mean()})
+    features = network(image, layers)
+    assert list(found) == list(features)
+    for layer, f in features.items():
+        assert torch.equal(found[layer]["mean"], f.square().mean())
+        (g,) = torch.autograd.grad(found[layer]["mean"], image, retain_graph=True)
+        (h,) = torch.autograd.grad(f.square().mean(), image, retain_graph=True)
+        assert torch.allclose(g, h, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("memory", ["less", "", None, 3])
@@ -210,9 +246,8 @@ def test_several_styles_cannot_be_tiled():
 def test_tiles_that_do_not_fit_either_are_refused_before_the_run(monkeypatch):
     from types import SimpleNamespace
 
-    from nst_teach import TransferError, facade, machine
+    from nst_teach import TransferError, machine
 
-    monkeypatch.setattr(facade, "LARGE", 1)
     monkeypatch.setattr(machine, "memory", lambda: SimpleNamespace(free=1_000_000))
-    with pytest.raises(TransferError, match=r"of memory are free. Use size=\d+ or less"):
+    with pytest.raises(TransferError, match=r"of memory are free"):
         transfer("chelsea", "dots", size=64, steps=1, memory="low", progress=False)
