@@ -12,6 +12,7 @@ import dis
 import functools
 import inspect
 import secrets
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from typing import Any, NoReturn, Protocol, cast
 import torch
 from torch import Tensor
 
-from nst_teach_checks import _guard, _session, _values
+from nst_teach_checks import _examples, _guard, _session, _values
 from nst_teach_checks._errors import hint_for
 from nst_teach_checks._feedback import Feedback, Reread
 from nst_teach_checks._inputs import Inputs
@@ -36,6 +37,18 @@ Case = Sequence[Any]
 """The arguments of one call."""
 
 NO_EXAMPLES: Mapping[str, Case] = MappingProxyType({})
+
+
+GRADIENT_HINT = (
+    "A gradient does reach the input, but it is not that of the formula. Is each part of the "
+    "result computed from the input itself, or does a part of it pass through a constant, a "
+    "detached copy or a rounded value?"
+)
+
+LEAVES_GRAPH = (
+    "Use tensors all the way from input to output: .item(), .detach(), .data, .numpy(), "
+    "torch.no_grad() and torch.tensor(…) all cut off the gradient."
+)
 
 
 class NotAttempted(Exception):
@@ -119,12 +132,22 @@ def judge(task: Task, value: Any, seed: int | None = None) -> Feedback:
             task.examine(answer)
     except NotAttempted:
         return feedback(status="not attempted")
-    except Rejected as found:
+    except Exception as error:
+        found = error if isinstance(error, Rejected) else _not_comparable(error)
         return feedback(
             status="rejected", mistake=found.mistake, seen=found.seen, hint=found.hint,
             reread=task.reread, printed=answer.printed.getvalue(),
         )  # fmt: skip
     return feedback(status="passed", printed=answer.printed.getvalue())
+
+
+def _not_comparable(error: Exception) -> Rejected:
+    """What a result is that even the check stumbles over, so that no student sees a traceback."""
+    return Rejected(
+        "not-comparable", f"the check could not use what your function returned ({error})",
+        "Print what it returns for a small input. Are the type and the shape, and those of each of "
+        "its parts, as the task says?",
+    )  # fmt: skip
 
 
 class Answer:
@@ -138,6 +161,7 @@ class Answer:
     def __init__(self, value: Any, seed: int):
         self.value, self.inputs = value, Inputs(seed)
         self.printed = _guard.BoundedText()
+        self.clock = _guard.Clock()
 
     def must_be_attempted(self) -> None:
         """Raise `NotAttempted` for an untouched stub."""
@@ -174,7 +198,7 @@ class Answer:
         dictionary of them whose keys say what they are.
         """
         seen = Answer(functools.partial(experiment, self.value), 0)
-        seen.inputs, seen.printed = self.inputs, self.printed
+        seen.inputs, seen.printed, seen.clock = self.inputs, self.printed, self.clock
         return seen
 
     def guarded(self, work: Callable[[], Any]) -> Any:
@@ -186,7 +210,7 @@ class Answer:
 
     def _bounded(self, work: Callable[[], Any]) -> Any:
         try:
-            return _guard.run(work, self.printed, _guard.DEADLINE)
+            return self.clock.run(work, self.printed)
         except _guard.TooSlow:
             self.reject(
                 "too-slow", f"your function was stopped after {_guard.DEADLINE:g} seconds",
@@ -232,6 +256,8 @@ class Answer:
             known = _known(mistakes, cases, given, alike)
             known = known or _wrong_factor(_values.common_factor(given, expected))
             example = self._example(right, examples, alike)
+            if not example and (example := self._smaller_example(right, cases[first], alike)):
+                otherwise = ""  # the example says more, and this answer may be right for a toy
             self._explain(cases[first], given[first], expected[first], known, otherwise,
                           _tally(list(named), agree), example)  # fmt: skip
         for one, other in zip(given, expected, strict=True):
@@ -247,10 +273,6 @@ class Answer:
         wrt: int = 0,
     ) -> None:
         """The gradient must flow from the output to input number `wrt`, and be the right one."""
-        hint = (
-            "Use tensors all the way from input to output: .item(), .detach(), .data, .numpy(), "
-            "torch.no_grad() and torch.tensor(…) all cut off the gradient."
-        )
 
         def gradient(function: Callable[..., Any]) -> Tensor | None:
             inputs = list(_values.copied(case))
@@ -264,13 +286,13 @@ class Answer:
 
         found = self.guarded(lambda: gradient(self.value))
         if found is None:
-            self.reject("gradient-cut", "no gradient reaches the input", hint)
+            self.reject("gradient-cut", "no gradient reaches the input", LEAVES_GRAPH)
         expected = gradient(right)
         if not _values.alike(found, expected, rtol=RTOL, atol=ATOL):
             known = _known(mistakes, [case], [found], functools.partial(_values.alike,
                            rtol=RTOL, atol=ATOL))  # fmt: skip
             seen = "the values are right, but their gradient is not: "
-            name, text = (known.name, known.hint) if known else ("wrong-gradient", hint)
+            name, text = (known.name, known.hint) if known else ("wrong-gradient", GRADIENT_HINT)
             self.reject(name, seen + _values.difference(found, expected), text)
 
     def on_another_device(self, *inputs: Any) -> None:
@@ -293,7 +315,8 @@ class Answer:
         if output is None:
             self.reject(
                 "returns-nothing", "your function returned None",
-                "Does every path through it end with a return statement?",
+                "Does every path through it end with a return statement? If it returns something "
+                "such as image.grad, has anything filled it before?",
             )  # fmt: skip
         if _values.is_huge(output, inputs):
             self.reject(
@@ -317,7 +340,7 @@ class Answer:
         if known:
             self.reject(known.name, seen, known.hint + example)
         name, hint = _values.kind_of_difference(given, expected)
-        self.reject(name, seen, (hint or otherwise) + example)
+        self.reject(name, seen, ((hint or otherwise) + example).strip())
 
     def _example(
         self, right: Callable[..., Any], examples: Mapping[str, Case],
@@ -327,10 +350,22 @@ class Answer:
         for words, case in examples.items():
             made = self._bounded(functools.partial(self.value, *_values.copied(case)))
             if _values.is_shown(made) and not alike(made, right(*case)):
-                return (
-                    f" A small example: {words}. Yours gives {_values.numbers(made)}. Work out by "
-                    "hand what it should be."
-                )
+                return _refutation(words, made)
+        return ""
+
+    def _smaller_example(
+        self, right: Callable[..., Any], case: Case, alike: Callable[[Any, Any], bool]
+    ) -> str:
+        """The same from a case that the answer got wrong, cut down as far as it stays wrong."""
+        for small in _examples.smaller(case):
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter(
+                    "ignore"
+                )  # a warning, or an error: too small for one of the two
+                made = self._bounded(functools.partial(self.value, *_values.copied(small)))
+                true = right(*_values.copied(small))
+                if _values.can_be_compared(made, true) and not alike(made, true):
+                    return _refutation(_examples.words(self.value, small), made)
         return ""
 
     def _same_type(self, given: Any, expected: Any) -> None:
@@ -347,6 +382,13 @@ class Answer:
                     "Which step changes the type? Print .dtype after each. The right type is that "
                     "of the input, or the one that the task asks for.",
                 )  # fmt: skip
+
+
+def _refutation(words: str, made: Any) -> str:
+    return (
+        f" A small example: {words}. Yours gives {_values.numbers(made)}. Work out by hand what it "
+        "should be."
+    )
 
 
 def _tally(names: Sequence[str], agree: Sequence[bool]) -> str:

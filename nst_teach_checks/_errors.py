@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 from nst_teach_checks._guard import Raised
+
+STEP_IN_CLOSURE = (
+    "Your closure asks for a step, while the optimiser is taking one and has called your closure "
+    "for the loss. Which of the two calls the other? A closure clears the gradient, computes the "
+    "loss and its gradient, and returns the loss, no more."
+)
 
 HINTS: tuple[tuple[str, str, str], ...] = (
     (
@@ -53,12 +60,24 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "Two tensors are on different devices. Create yours on the device of the input.",
     ),
     (
-        r"must match the size|shapes cannot be multiplied|Expected size for|broadcast"
-        r"|is invalid for input of size|view size is not compatible",
+        r"must match the size of tensor|broadcast",
         "shapes-do-not-fit",
-        "Print the .shape of each tensor in this line. Which axes should match? Broadcasting pairs "
-        "the axes starting from the last, so a vector of three numbers is paired with the last "
-        "axis.",
+        "Print the .shape of each tensor in this line, and write the shapes below each other, "
+        "flush right. In each column the two lengths must be equal, or one of them 1. Where does "
+        "an axis of length 1 have to be added or kept?",
+    ),
+    (
+        r"shapes cannot be multiplied|Expected size for",
+        "shapes-do-not-fit",
+        "Print the .shape of both factors in this line. In a product of matrices, the columns of "
+        "the first must be as many as the rows of the second. Which of the two has to be "
+        "transposed?",
+    ),
+    (
+        r"is invalid for input of size|view size is not compatible",
+        "shapes-do-not-fit",
+        "Print the .shape of the tensor in this line, and multiply its sides. The new shape must "
+        "hold as many numbers, and .view needs them in one piece in memory: .reshape does not.",
     ),
     (
         r"to have \d+ channels",
@@ -68,9 +87,9 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"values to unpack",
-        "wrong-number-of-axes",
-        "The number of names on the left does not match the number of values on the right. If you "
-        "are unpacking the shape of a tensor, print that shape.",
+        "wrong-number-of-values",
+        "The number of names on the left does not match the number of values on the right. Print "
+        "what stands on the right: what does each of its parts mean?",
     ),
     (
         r"Boolean value of Tensor",
@@ -90,6 +109,7 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "Two types do not match. Print the .dtype of each tensor in this line, and convert the "
         "one that should change.",
     ),
+    (r"the closure has called optimizer.step", "step-in-closure", STEP_IN_CLOSURE),
     (
         r"step\(\) missing 1 required positional argument: 'closure'",
         "step-without-closure",
@@ -158,11 +178,20 @@ MISSING = "The dictionary has no entry with this name. Print its keys."
 READ_IT = "Read the last line of the message first, then the line of code that it refers to."
 
 
+def _is_within_a_step(error: BaseException) -> bool:
+    """Whether a step of L-BFGS was under way, and another one was asked for."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    steps = sum(file.endswith("lbfgs.py") for file in files)
+    return steps > 1 or (steps == 1 and "'closure'" in str(error))
+
+
 def hint_for(raised: Raised) -> tuple[str, str]:
     """The name of the mistake behind an error, and a hint."""
     error = raised.error
     if isinstance(error, TypeError) and raised.line is None:  # the call itself failed
         return "wrong-arguments", SIGNATURE
+    if isinstance(error, (TypeError, RecursionError)) and _is_within_a_step(error):
+        return "step-in-closure", STEP_IN_CLOSURE
     for pattern, name, hint in HINTS:
         if re.search(pattern, str(error)):
             return name, hint

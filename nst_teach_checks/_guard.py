@@ -19,13 +19,20 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
+
 import nst_teach
 
-DEADLINE = 10.0
-"""Seconds that one call of a student's function may take. Right answers take well under one."""
+DEADLINE = 20.0
+"""Seconds that all calls of a student's function in one check may take. Right answers take one or
+two."""
 
-RING_AGAIN = 0.1
-"""Seconds after which the alarm rings again: a bare `except:` in a loop may swallow the first."""
+RING_AGAIN = 2e-5
+"""Seconds after which the alarm rings again. A bare `except:` in a loop swallows it, but not if it
+also rings between the `except` and the next round of the loop."""
+
+IMPORT_AGAIN = 0.05
+"""Seconds after which it rings again where a module is being imported."""
 
 PRINTED_LIMIT = 500
 """Characters of a student's own output that are kept."""
@@ -51,7 +58,9 @@ class Raised:
     def __str__(self) -> str:
         message = textwrap.shorten(str(self.error), MESSAGE_LIMIT, placeholder=" …")
         place = f" at line {self.line}: {self.code}" if self.line else ""
-        return f"your code raised {type(self.error).__name__}{place}\n({message})"
+        return f"your code raised {type(self.error).__name__}{place}" + (
+            f"\n({message})" if message else ""
+        )
 
 
 class BoundedText(io.StringIO):
@@ -64,14 +73,59 @@ class BoundedText(io.StringIO):
 
 def run(work: Callable[[], Any], printed: io.StringIO, seconds: float) -> Any:
     """What `work()` returns, or a `Raised`; raises `TooSlow` after so many seconds."""
+    alarm = Alarm()
     try:
-        with contextlib.redirect_stdout(printed), deadline(seconds):
-            return work()
+        with contextlib.redirect_stdout(printed), _as_it_was(), deadline(seconds) as alarm:
+            try:
+                return work()
+            finally:
+                alarm.armed = False
+    except KeyboardInterrupt as error:
+        if alarm.interrupted:  # by the student at the keyboard, not by the code
+            raise
+        return locate(error)
     except (Exception, SystemExit) as error:
         return locate(error)
 
 
-def deadline(seconds: float) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _as_it_was() -> Generator[None]:
+    """Whatever the block sets for all of torch is set back."""
+    gradients, kind = torch.is_grad_enabled(), torch.get_default_dtype()
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_grad_enabled(gradients)
+        torch.set_default_dtype(kind)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+@dataclass
+class Clock:
+    """The seconds that a student's code has taken so far in this check."""
+
+    spent: float = 0.0
+
+    def run(self, work: Callable[[], Any], printed: io.StringIO) -> Any:
+        """As `run`, with what is left of the deadline."""
+        begun = time.monotonic()
+        try:
+            return run(work, printed, DEADLINE - self.spent)
+        finally:
+            self.spent += time.monotonic() - begun
+
+
+@dataclass
+class Alarm:
+    """Whether a late call is to be ended, and whether somebody has pressed Ctrl-C."""
+
+    armed: bool = True
+    interrupted: bool = False
+
+
+def deadline(seconds: float) -> contextlib.AbstractContextManager[Alarm]:
     """Raise `TooSlow` inside the block when it takes longer.
 
     With POSIX signals on the main thread, else by tracing each line of Python. A single operation
@@ -82,36 +136,56 @@ def deadline(seconds: float) -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def _alarm(seconds: float) -> Generator[None]:
-    armed = True
+def _alarm(seconds: float) -> Generator[Alarm]:
+    alarm = Alarm()
 
-    def ring(*_: object) -> None:
-        if armed:
-            raise TooSlow
+    def ring(_: int, frame: FrameType | None) -> None:
+        if not alarm.armed or frame is None or frame.f_code.co_filename == __file__:
+            return
+        if _imports(frame):  # torch loads parts of itself late: broken off, they stay broken
+            signal.setitimer(signal.ITIMER_REAL, IMPORT_AGAIN, RING_AGAIN)
+            return
+        raise TooSlow
 
-    handler = signal.signal(signal.SIGALRM, ring)
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, RING_AGAIN)
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        alarm.interrupted = True
+        signal.default_int_handler(number, frame)
+
+    handlers = [(number, signal.signal(number, do)) for number, do in
+                ((signal.SIGALRM, ring), (signal.SIGINT, interrupt))]  # fmt: skip
+    timer = signal.setitimer(signal.ITIMER_REAL, max(seconds, RING_AGAIN), RING_AGAIN)
     try:
-        yield
+        yield alarm
     finally:
-        armed = False
+        alarm.armed = False
         signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler)
+        for number, handler in handlers:
+            signal.signal(number, handler)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether this code runs because of an import statement."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
-def _tracing(seconds: float) -> Generator[None]:
+def _tracing(seconds: float) -> Generator[Alarm]:
+    alarm = Alarm(interrupted=True)  # nobody can tell
     end = time.monotonic() + seconds
 
     def watch(frame: FrameType, event: str, argument: Any) -> Any:
-        if time.monotonic() > end:
+        if alarm.armed and time.monotonic() > end and not _imports(frame):
             raise TooSlow
         return watch
 
     tracer = sys.gettrace()
     sys.settrace(watch)
     try:
-        yield
+        yield alarm
     finally:
         sys.settrace(tracer)
 

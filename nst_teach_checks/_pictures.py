@@ -20,19 +20,22 @@ PATIENCE = 120.0
 EMPTY = "yours appears here"
 
 
-def beside(expected: Tensor, make: Callable[[], Any] | None = None) -> Figure:
+def beside(
+    expected: Tensor, make: Callable[[], Any] | None = None, *, title: str = "expected"
+) -> Figure:
     """The expected image, and beside it yours as soon as there is one.
 
     Args:
         expected: `(1, 3, H, W)`, RGB in [0, 1].
         make: makes your image, such as `lambda: my_function(photo)`; a place is left empty for
             one that is not written yet or does not run.
+        title: above the image on the left, where it is not the one that yours should be like.
     """
     from nst_teach import plots
 
-    yours, title = _yours(make)
-    sheet = plots.images({"expected": expected, title: expected if yours is None else yours})
-    if title != "yours":
+    yours, said = _yours(make)
+    sheet = plots.images({title: expected, said: expected if yours is None else yours})
+    if said != "yours":
         _empty(sheet.axes[1])
     return sheet
 

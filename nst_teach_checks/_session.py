@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -107,7 +108,15 @@ def _title(entry: dict[str, Any]) -> str:
 
 def _line(task: dict[str, Any]) -> str:
     sign, words = SIGNS[task["status"]]
-    return f"{sign} {words}: {task['title']} ({task['earned']} of {task['points']})"
+    line = f"{sign} {words}: {task['title']} ({task['earned']} of {task['points']})"
+    return f"{line}; on the way: {_met(task)}" if task["mistakes"] else line
+
+
+def _met(task: dict[str, Any]) -> str:
+    """The mistakes of a task in words, each once, with how often it was made."""
+    counts = Counter(task["mistakes"])
+    named = ((name.replace("-", " "), count) for name, count in counts.items())
+    return ", ".join(f"{name} ({count} times)" if count > 1 else name for name, count in named)
 
 
 CELL_STYLE = "padding:.2rem .8rem .2rem 0;text-align:left"
@@ -115,7 +124,7 @@ CAPTION_STYLE = "caption-side:top;color:inherit;font-weight:bold;text-align:left
 
 
 def _table(entry: dict[str, Any]) -> str:
-    head = _row("th", ("Task", "Status", "Points", "Attempts"))
+    head = _row("th", ("Task", "Status", "Points", "Attempts", "Mistakes on the way"))
     body = "".join(_row("td", _columns(task)) for task in entry["tasks"])
     caption = f'<caption style="{CAPTION_STYLE}">{escape(_title(entry))}</caption>'
     table = f"<table>{caption}<thead>{head}</thead><tbody>{body}</tbody></table>"
@@ -124,7 +133,7 @@ def _table(entry: dict[str, Any]) -> str:
 
 def _columns(task: dict[str, Any]) -> tuple[str, ...]:
     points = f"{task['earned']} of {task['points']}"
-    return task["title"], " ".join(SIGNS[task["status"]]), points, str(task["attempts"])
+    return task["title"], " ".join(SIGNS[task["status"]]), points, str(task["attempts"]), _met(task)
 
 
 def _row(tag: str, texts: tuple[str, ...]) -> str:

@@ -47,14 +47,16 @@ def _copied(value: Any) -> Any:
 
 def changes(function: Any, before: Sequence[Any], after: Sequence[Any]) -> list[str]:
     """What a call has done to its inputs, in words."""
-    names = _names(function, len(before))
-    told = [(name, _change(*pair)) for name, *pair in zip(names, before, after, strict=True)]
+    called = names(function, len(before))
+    told = [(name, _change(*pair)) for name, *pair in zip(called, before, after, strict=True)]
     return [f"{name} {change}" for name, change in told if change]
 
 
 def _change(before: Any, after: Any) -> str:
-    if isinstance(before, (list, dict)):
+    if isinstance(before, (list, dict, tuple)):
         return _change_of_parts(before, after)
+    if isinstance(before, (str, bool)) and before != after:
+        return "has other entries than before the call"
     one, other = as_tensor(before), as_tensor(after)
     if one is None or other is None:
         return ""
@@ -74,6 +76,8 @@ def _change_of_parts(before: Any, after: Any) -> str:
     one, other = flat(before), flat(after)
     if len(one) != len(other):
         return "has more or fewer entries than before the call"
+    if isinstance(before, dict) and list(before) != list(after):
+        return "has other names, or another order, than before the call"
     told = (_change(*pair) for pair in zip(one, other, strict=True))
     return next((change for change in told if change), "")
 
@@ -157,14 +161,15 @@ def _described_parts(value: tuple[Any, ...] | list[Any] | dict[Any, Any]) -> str
 
 def describe_inputs(function: Any, inputs: Sequence[Any]) -> str:
     """The inputs of a call by the names that the function gives them."""
-    return ", ".join(map(_described, _names(function, len(inputs)), inputs))
+    return ", ".join(map(_described, names(function, len(inputs)), inputs))
 
 
-def _names(function: Any, count: int) -> list[str]:
+def names(function: Any, count: int) -> list[str]:
+    """What a function calls its inputs."""
     with contextlib.suppress(TypeError, ValueError):  # some callables have no signature
-        names = list(inspect.signature(function).parameters)
-        if len(names) >= count:
-            return names[:count]
+        known = list(inspect.signature(function).parameters)
+        if len(known) >= count:
+            return known[:count]
     return [f"input {number}" for number in range(1, count + 1)]
 
 
@@ -225,6 +230,14 @@ def is_shown(value: Any) -> bool:
     return tensor is not None and tensor.numel() > 0
 
 
+def can_be_compared(given: Any, expected: Any) -> bool:
+    """Whether two results are small, finite, and differ in their numbers alone."""
+    one, other = as_tensor(given), as_tensor(expected)
+    if one is None or other is None or one.shape != other.shape or not one.numel():
+        return False
+    return bool(torch.isfinite(other).all() and torch.isfinite(one).all())
+
+
 def numbers(value: Any) -> str:
     """A small result in full, without its axes of length 1 in front."""
     tensor = as_tensor(value)
@@ -260,6 +273,8 @@ def common_factor(givens: Sequence[Any], expecteds: Sequence[Any]) -> float | No
 
 TYPE_HINT = "The task asks for another type of result. Which step would convert yours?"
 SHAPE_HINT = "Print the .shape after each step. Where is it no longer what you expected?"
+KEYS_HINT = "Compare the names of your entries with those that the task asks for, letter by letter."
+LENGTH_HINT = "Count what you return. What should each entry of it belong to?"
 FINITE_HINT = (
     "Look for a division by zero, a root of a negative number, or a logarithm of a number that is "
     "not positive."
@@ -272,6 +287,10 @@ def kind_of_difference(given: Any, expected: Any) -> tuple[str, str]:
         return "not-a-tensor", TYPE_HINT
     if isinstance(expected, dict) and not isinstance(given, dict):
         return "wrong-type", TYPE_HINT
+    if isinstance(given, dict) and isinstance(expected, dict) and set(given) != set(expected):
+        return "wrong-keys", KEYS_HINT
+    if isinstance(expected, (list, tuple)) and isinstance(given, (list, tuple)):
+        return ("wrong-value", "") if len(given) == len(expected) else ("wrong-length", LENGTH_HINT)
     one, other = as_tensor(given), as_tensor(expected)
     if (one is None) != (other is None):
         return "wrong-type", TYPE_HINT

@@ -11,13 +11,14 @@ from nst_teach_checks._core import Answer
 
 def must_be_a_walk(answer: Answer, output: Any) -> None:
     """End the examination unless `output` is an image outside the graph, and a history."""
-    if not isinstance(output, tuple) or len(output) != 2:
+    if not isinstance(output, (tuple, list)) or len(output) != 2:
         answer.reject(
             "not-a-pair", f"your function returned a value of type {type(output).__name__}",
             "Return two things: the image and the list of losses, in this order.",
         )  # fmt: skip
     image, history = output
-    if not isinstance(history, list) or any(isinstance(loss, Tensor) for loss in history):
+    listed = isinstance(history, (list, tuple))
+    if not listed or any(isinstance(loss, Tensor) for loss in history):
         answer.reject(
             "history-of-tensors", "your history is not a list of plain numbers",
             "A loss stored as a tensor keeps its whole graph in memory. Which method turns a "

@@ -184,7 +184,7 @@ def _one_of_two(stack: nn.Sequential, x: Tensor, *, which: int) -> Tensor:
     return _exchanged(stack, x, lambda p: _average(p) if p is pools[which] else p)
 
 
-BOTH = "There are two pooling layers. Print your network and look at both."
+BOTH = "There is more than one pooling layer. Print your network and look at each of them."
 WINDOWS = "Print both networks. What are the window and the stride of each pooling layer?"
 
 AVERAGE = (
@@ -207,7 +207,7 @@ AVERAGE = (
     ),
     Mistake("pooling-dropped", lambda stack, x: _exchanged(stack, x, lambda p: None), WINDOWS),
     Mistake("only-one", lambda stack, x: _one_of_two(stack, x, which=0), BOTH),
-    Mistake("only-one", lambda stack, x: _one_of_two(stack, x, which=1), BOTH),
+    Mistake("only-one", lambda stack, x: _one_of_two(stack, x, which=-1), BOTH),
 )  # fmt: skip
 
 
@@ -216,7 +216,8 @@ def average_pooling(answer: Answer) -> None:
     """`average_pooling(stack)`: the network with average pooling instead of max pooling."""
     stack, _ = _network(answer)
     _must_be_a_network(answer, _leaves_it_alone(answer, stack))
-    cases = [(stack, _input(answer)) for _ in range(2)]
+    another = nn.Sequential(nn.MaxPool2d(2, 2), *_network(answer)[0])
+    cases = [(stack, _input(answer)), (another, torch.cat([_input(answer)] * 2, dim=-1))]
     answer.through(_run_changed).compare(_averaged, cases, mistakes=AVERAGE, otherwise=WINDOWS)
 
 
@@ -427,7 +428,7 @@ CAPTURE = (
 def capture(answer: Answer) -> None:
     """`capture(stack, names, layers, x)`: the outputs of these layers, `{layer: features}`."""
     stack, names = _network(answer)
-    asked = (("conv1_2", "relu1_2"), ("conv1_1", "conv2_2", "pool1", "relu2_1"))
+    asked = (("conv1_2", "relu1_2"), ("conv1_1", "conv2_2", "pool2", "relu2_1"))
     cases = [(stack, names, layers, _input(answer)) for layers in asked]
     _leaves_it_alone(answer, *cases[0])
     answer.compare(
@@ -501,7 +502,7 @@ def name_of(answer: Answer) -> None:
     x = _input(answer)
     results = _truth(stack, names, x)
     stranger = answer.inputs.normal(*results["conv1_2"].shape)
-    suspects = [results[layer] for layer in ("relu1_2", "conv2_1", "pool1")]
+    suspects = [results[layer] for layer in ("relu1_2", "conv2_1", "pool2")]
     _leaves_it_alone(answer.through(_stack_first), stack, suspects[0], names, x)
     if not isinstance(answer(suspects[0], stack, names, x), str):
         answer.reject(

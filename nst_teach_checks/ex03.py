@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,8 +31,8 @@ KINDS = ((1, torch.float32), (2, torch.float32), (1, torch.float64))
 KINK = 0.01
 """Values before a ReLU keep this far from 0, so that no nudge crosses it."""
 
-STEPS, LEARNING_RATE = 8, 0.02
-"""A short run: no pixel leaves [0, 1] in it, so that clipping makes no difference."""
+RUNS = ((12, 0.05), (3, 0.01))
+"""Steps and learning rate: in the first run pixels leave [0, 1]."""
 
 
 def _features_and_targets(answer: Answer) -> list[list[Tensor]]:
@@ -284,8 +285,13 @@ def content_target(answer: Answer) -> None:
     photos = [answer.inputs.picture().requires_grad_() for _ in range(2)]
     cases = list(zip((network, network), photos, ("relu2_1", "relu1_2"), strict=True))
     targets = answer.compare(_layer_of, cases, mistakes=TARGET)
-    if any(target.requires_grad for target in targets):
+    if any(target.grad_fn is not None for target in targets):
         answer.reject("target-not-detached", "your target still depends on the photograph", WATCHED)
+    if any(target.requires_grad for target in targets):
+        answer.reject(
+            "target-wants-a-gradient", "your target is detached, but it requires a gradient",
+            "The target never changes, so nothing needs its gradient. Which line asks for one?",
+        )  # fmt: skip
 
 
 # 5 The descent
@@ -331,7 +337,33 @@ def _wrong_walk(**changes: Any) -> Callable[..., Any]:
     return lambda loss_of, start, steps, rate: _walk(loss_of, start, steps, rate, **changes)
 
 
+def _inside(
+    loss_of: Any, start: Tensor, steps: int, rate: float, *, last: bool = False
+) -> tuple[Tensor, list[float]]:
+    """A run clipped to [0, 1] after each step, or after the last one only."""
+    if last:
+        image, history = _walk(loss_of, start, steps, rate)
+        return image.clamp(0, 1), history
+    image = start.clone().requires_grad_()
+    adam, history = torch.optim.Adam([image], lr=rate), []
+    for _ in range(steps):
+        adam.zero_grad()
+        loss = loss_of(image)
+        loss.backward()
+        adam.step()
+        image.data.clamp_(0, 1)
+        history.append(loss.item())
+    return image.detach(), history
+
+
+CLIPPED = (
+    "Print the smallest and the largest value of your image. This task leaves the pixels free: "
+    "exercise 6 asks what clipping does to a run."
+)
+
 DESCEND = (
+    Mistake("clipped", _inside, CLIPPED),
+    Mistake("clipped", partial(_inside, last=True), CLIPPED),
     Mistake(
         "gradients-pile-up", _wrong_walk(forget=False),
         "The first step is right, but the later ones are not. backward() adds its gradient to "
@@ -339,7 +371,8 @@ DESCEND = (
     ),
     Mistake(
         "never-stepped", _frozen,
-        "The loss never changes, so the image does not either. Which call moves it?",
+        "The loss never changes, so the image does not either. Which call moves it, and which call "
+        "tells it in which direction?",
     ),
     Mistake(
         "start-returned", _best_of_pair,
@@ -388,15 +421,15 @@ def descend(answer: Answer) -> None:
     """`descend(loss_of, start, steps, learning_rate)`: the image and the history."""
     network, layer = answer.inputs.network(), "relu2_1"
     photo = answer.inputs.picture(dtype=torch.float64)
-    start = 0.25 + 0.5 * torch.rand(photo.shape, generator=answer.inputs.generator).double()
+    start = torch.rand(photo.shape, generator=answer.inputs.generator).double()
     target = _layer_of(network, photo, layer)
 
     def loss_of(image: Tensor) -> Tensor:
         return losses.content_loss(network(image, layer)[layer], target)
 
-    case = (loss_of, start, STEPS, LEARNING_RATE)
-    must_be_a_walk(answer, answer(*case))
+    cases = [(loss_of, start, *run) for run in RUNS]
+    must_be_a_walk(answer, answer(*cases[0]))
     answer.compare(
-        _walk, [case], mistakes=DESCEND, rtol=1e-3,
+        _walk, cases, mistakes=DESCEND, rtol=1e-3,
         otherwise="Print the loss at each step, and work out the first two steps by hand.",
     )  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -142,7 +144,73 @@ def _case_of_parts(answer: Answer, dtype: torch.dtype) -> tuple[Any, ...]:
     return values, weights, _positive(answer), 10 * _positive(answer)
 
 
-# 2 Total variation
+# 2 The same look at another size
+
+
+def _number(output: Any) -> Any:
+    """A plain number in place of a tensor without axes; anything else as it is."""
+    if getattr(output, "ndim", None) == 0:
+        output = output.item()
+    return float(output) if isinstance(output, (int, float)) else output
+
+
+def _at(function: Callable[..., Any], beta: float, was: Shape, now: Shape) -> Any:
+    return _number(function(beta, was, now))
+
+
+def _beta_at(beta: float, was: Shape, now: Shape) -> float:
+    return beta * _count(now) / _count(was)
+
+
+def _count(shape: Shape) -> int:
+    return torch.Size(shape).numel()
+
+
+COUNT = (
+    "Which of the two losses is a sum over positions, and which is a mean? How many terms does the "
+    "sum have now, and how many did it have before?"
+)
+
+BETA_AT = (
+    Mistake("side-for-area", lambda beta, was, now: beta * now[2] / was[2], COUNT),
+    Mistake("side-for-area", lambda beta, was, now: beta * now[3] / was[3], COUNT),
+    Mistake(
+        "unchanged",
+        lambda beta, was, now: beta,
+        "With the same β the larger image stays closer to the photograph. " + COUNT,
+    ),
+    Mistake(
+        "turned-round",
+        lambda beta, was, now: beta * _count(was) / _count(now),
+        "A larger image has a larger content loss. Must β grow or shrink to keep the balance?",
+    ),
+    Mistake(
+        "squared",
+        lambda beta, was, now: beta * (_count(now) / _count(was)) ** 2,
+        "The M² in the paper's formula cancels, because its Gram matrices are sums. " + COUNT,
+    ),
+    Mistake(
+        "features-without-the-past",
+        lambda beta, was, now: beta * _count(now),
+        "The given β is right at the old size. If `now` equals `was`, it should stay the same.",
+    ),
+)
+
+
+@task("The same look at another size", points=1,
+      reread=(CHAPTER, "Why a setting fails at another size"))  # fmt: skip
+def beta_at(answer: Answer) -> None:
+    """`beta_at(beta, was, now)`: the β that keeps the balance at another size."""
+    cases = [_two_shapes(answer) for _ in range(3)]
+    answer.through(_at).compare(_beta_at, cases, mistakes=BETA_AT, otherwise=COUNT)
+
+
+def _two_shapes(answer: Answer) -> tuple[float, Shape, Shape]:
+    filters, h, w, new_h, new_w = answer.inputs.sides(5)
+    return 1000 * _positive(answer), (1, filters, h, w), (1, filters, new_h, new_w)
+
+
+# 3 Total variation
 
 
 def _steps(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -246,26 +314,158 @@ def total_variation(answer: Answer) -> None:
     answer.gradients(losses.total_variation, cases[0])
 
 
-# 3 Start from noise
+# 4 A chosen balance
+
+
+def _odds(share: float) -> float:
+    return share / (1 - share)
+
+
+def _for_share(function: Callable[..., Any], content_gradient: Tensor, style_gradient: Tensor,
+               alpha: float, share: float) -> Any:  # fmt: skip
+    return _number(function(content_gradient, style_gradient, alpha, share))
+
+
+def _beta_for_share(c: Tensor, s: Tensor, alpha: float, share: float) -> float:
+    return alpha * float(c.norm() / s.norm()) * _odds(share)
+
+
+BACK = (
+    "Put your β back into the definition of the share, with α = 1, a content gradient of length 3 "
+    "and a style gradient of length 1. Do you get the share that was asked for?"
+)
+
+SHARE = (
+    Mistake(
+        "share-for-odds",
+        lambda c, s, a, share: a * (c.norm() / s.norm()) * share,
+        BACK,
+    ),
+    Mistake(
+        "share-ignored",
+        lambda c, s, a, share: a * c.norm() / s.norm(),
+        "Your β always gives a share of one half, whatever share is asked for.",
+    ),
+    Mistake(
+        "share-of-the-content",
+        lambda c, s, a, share: a * c.norm() / s.norm() / _odds(share),
+        "For a share near 1 your β is nearly 0. Whose share have you computed?",
+    ),
+    Mistake(
+        "lengths-turned-round",
+        lambda c, s, a, share: a * s.norm() / c.norm() * _odds(share),
+        "If the style gradient is short, must β be large or small?",
+    ),
+    Mistake(
+        "alpha-forgotten",
+        lambda c, s, a, share: c.norm() / s.norm() * _odds(share),
+        "Double α. The weighted content gradient becomes twice as long: how must β change?",
+    ),
+    Mistake(
+        "squared-lengths",
+        lambda c, s, a, share: a * (c.norm() / s.norm()) ** 2 * _odds(share),
+        "Double the style gradient. By what factor should β change, and by what factor does yours?",
+    ),
+    Mistake(
+        "sum-for-length",
+        lambda c, s, a, share: a * c.sum() / s.sum() * _odds(share),
+        "In a sum, positive and negative entries cancel. The length of a gradient is its "
+        "Euclidean norm.",
+    ),
+    Mistake(
+        "sum-for-length",
+        lambda c, s, a, share: a * c.abs().sum() / s.abs().sum() * _odds(share),
+        "The length of a gradient is its Euclidean norm, the root of the sum of squares.",
+    ),
+)
+
+
+@task("A chosen balance", points=2, reread=(CHAPTER, "The gradient is a sum, too"))
+def beta_for_share(answer: Answer) -> None:
+    """`beta_for_share(content_gradient, style_gradient, alpha, share)`: β for a chosen balance."""
+    cases = [_pulls(answer, share) for share in (0.2, 0.7, 0.9)]
+    answer.through(_for_share).compare(_beta_for_share, cases, mistakes=SHARE, otherwise=BACK)
+
+
+def _pulls(answer: Answer, share: float) -> tuple[Tensor, Tensor, float, float]:
+    shape = (1, 3, *answer.inputs.sides())
+    content, style = (answer.inputs.normal(*shape) * _positive(answer) for _ in range(2))
+    return content, style / 100, _positive(answer), share
+
+
+# 5 Start from noise
 
 LEAST_SPREAD = 0.2
 """Standard deviation of white noise between 0 and 1 is 0.29; of about a hundred numbers, hardly
 less than this."""
 
+LARGE = (2, 3, 64, 96)
+"""A batch with so many pixels that chance hardly matters."""
+
+FARTHEST, CORRELATED = 0.02, 0.04
+"""How far the shares of white noise may be from even, and how far it may follow its neighbours or
+the photograph: 4 deviations or more of these sums of chance."""
+
 
 @task("Start from noise", points=2, reread=(CHAPTER, "Where to start"))
 def noise_start(answer: Answer) -> None:
     """`noise_start(photo, seed)`: white noise that an optimiser can change."""
-    for dtype in (torch.float32, torch.float64):
-        photo = answer.inputs.picture(dtype=dtype)
+    pictures = [answer.inputs.picture(dtype=kind) for kind in (torch.float32, torch.float64)]
+    large = torch.rand(LARGE, generator=answer.inputs.generator)
+    for photo in (*pictures, large):
         seed = int(1000 * _positive(answer))
-        dice = torch.get_rng_state()
+        dice = _dice()
         start = answer(photo, seed)
-        disturbed = not torch.equal(dice, torch.get_rng_state())
+        disturbed = dice != _dice()
         _must_fit(answer, start, photo)
         _must_be_movable(answer, start)
         _must_be_white(answer, start, photo)
         _must_follow_the_seed(answer, start, photo, seed, disturbed)
+        if photo is large:
+            _must_be_even(answer, start.detach(), photo)
+
+
+def _dice() -> tuple[Any, ...]:
+    """The state of every random number generator that the caller may use."""
+    return torch.get_rng_state().tolist(), random.getstate(), repr(np.random.get_state())
+
+
+def _must_be_even(answer: Answer, noise: Tensor, photo: Tensor) -> None:
+    """What only many pixels can tell."""
+    if torch.equal(noise[0], noise[1]):
+        answer.reject(
+            "one-for-the-batch", "given two photographs, both of your images are the same",
+            "A random number for each colour of each pixel, in every image of the batch.",
+        )  # fmt: skip
+    if abs(_correlation(noise, photo)) > CORRELATED:
+        answer.reject(
+            "photo-in-the-noise", "where the photograph is bright, your image tends to be bright",
+            "That is another of the initialisations in the chapter. This one should contain "
+            "nothing of the photograph.",
+        )  # fmt: skip
+    numbers = noise.flatten()
+    beside = [_correlation(noise.narrow(axis, 1, noise.shape[axis] - 1),
+                           noise.narrow(axis, 0, noise.shape[axis] - 1))
+              for axis in (1, 2, 3)]  # fmt: skip
+    if max(map(abs, beside)) > CORRELATED or len(numbers.unique()) < len(numbers) // 2:
+        answer.reject(
+            "not-white", "some of your pixels can be predicted from others",
+            "In white noise each number is drawn by itself: no blocks, no blur, no tiles. How many "
+            "numbers do you draw, and how many does the image have?",
+        )  # fmt: skip
+    even = (torch.arange(len(numbers)) + 0.5) / len(numbers)
+    if (numbers.sort().values - even).abs().max() > FARTHEST:
+        tenths = [(numbers < limit).double().mean().item() for limit in (0.1, 0.9)]
+        answer.reject(
+            "not-even", f"{tenths[0]:.0%} of your numbers are below 0.1, and {1 - tenths[1]:.0%} "
+                        "are 0.9 or more",
+            "All values from 0 to 1 should be as frequent as any other. Which of torch's random "
+            "functions draws evenly?",
+        )  # fmt: skip
+
+
+def _correlation(one: Tensor, other: Tensor) -> float:
+    return torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1].item()
 
 
 def _must_fit(answer: Answer, start: Any, photo: Tensor) -> None:
@@ -345,155 +545,10 @@ def _must_follow_the_seed(
         )  # fmt: skip
     if disturbed:
         answer.reject(
-            "dice-disturbed", "your call has changed the state of torch's random number generator",
+            "dice-disturbed", "your call has changed the state of the caller's random numbers",
             "The caller's next random numbers are different because your function was called. A "
             "generator of your own would not affect them: look up torch.Generator.",
         )  # fmt: skip
-
-
-# 4 The same look at another size
-
-
-def _number(output: Any) -> Any:
-    """A plain number in place of a tensor without axes; anything else as it is."""
-    if getattr(output, "ndim", None) == 0:
-        output = output.item()
-    return float(output) if isinstance(output, (int, float)) else output
-
-
-def _at(function: Callable[..., Any], beta: float, was: Shape, now: Shape) -> Any:
-    return _number(function(beta, was, now))
-
-
-def _beta_at(beta: float, was: Shape, now: Shape) -> float:
-    return beta * _count(now) / _count(was)
-
-
-def _count(shape: Shape) -> int:
-    return torch.Size(shape).numel()
-
-
-COUNT = (
-    "Which of the two losses is a sum over positions, and which is a mean? How many terms does the "
-    "sum have now, and how many did it have before?"
-)
-
-BETA_AT = (
-    Mistake("side-for-area", lambda beta, was, now: beta * now[2] / was[2], COUNT),
-    Mistake("side-for-area", lambda beta, was, now: beta * now[3] / was[3], COUNT),
-    Mistake(
-        "unchanged",
-        lambda beta, was, now: beta,
-        "With the same β the larger image stays closer to the photograph. " + COUNT,
-    ),
-    Mistake(
-        "turned-round",
-        lambda beta, was, now: beta * _count(was) / _count(now),
-        "A larger image has a larger content loss. Must β grow or shrink to keep the balance?",
-    ),
-    Mistake(
-        "squared",
-        lambda beta, was, now: beta * (_count(now) / _count(was)) ** 2,
-        "The M² in the paper's formula cancels, because its Gram matrices are sums. " + COUNT,
-    ),
-    Mistake(
-        "features-without-the-past",
-        lambda beta, was, now: beta * _count(now),
-        "The given β is right at the old size. If `now` equals `was`, it should stay the same.",
-    ),
-)
-
-
-@task("The same look at another size", points=1,
-      reread=(CHAPTER, "Why a setting fails at another size"))  # fmt: skip
-def beta_at(answer: Answer) -> None:
-    """`beta_at(beta, was, now)`: the β that keeps the balance at another size."""
-    cases = [_two_shapes(answer) for _ in range(3)]
-    answer.through(_at).compare(_beta_at, cases, mistakes=BETA_AT, otherwise=COUNT)
-
-
-def _two_shapes(answer: Answer) -> tuple[float, Shape, Shape]:
-    filters, h, w, new_h, new_w = answer.inputs.sides(5)
-    return 1000 * _positive(answer), (1, filters, h, w), (1, filters, new_h, new_w)
-
-
-# 5 A chosen balance
-
-
-def _odds(share: float) -> float:
-    return share / (1 - share)
-
-
-def _for_share(function: Callable[..., Any], content_gradient: Tensor, style_gradient: Tensor,
-               alpha: float, share: float) -> Any:  # fmt: skip
-    return _number(function(content_gradient, style_gradient, alpha, share))
-
-
-def _beta_for_share(c: Tensor, s: Tensor, alpha: float, share: float) -> float:
-    return alpha * float(c.norm() / s.norm()) * _odds(share)
-
-
-BACK = (
-    "Put your β back into the definition of the share, with α = 1, a content gradient of length 3 "
-    "and a style gradient of length 1. Do you get the share that was asked for?"
-)
-
-SHARE = (
-    Mistake(
-        "share-for-odds",
-        lambda c, s, a, share: a * (c.norm() / s.norm()) * share,
-        BACK,
-    ),
-    Mistake(
-        "share-ignored",
-        lambda c, s, a, share: a * c.norm() / s.norm(),
-        "Your β always gives a share of one half, whatever share is asked for.",
-    ),
-    Mistake(
-        "share-of-the-content",
-        lambda c, s, a, share: a * c.norm() / s.norm() / _odds(share),
-        "For a share near 1 your β is nearly 0. Whose share have you computed?",
-    ),
-    Mistake(
-        "lengths-turned-round",
-        lambda c, s, a, share: a * s.norm() / c.norm() * _odds(share),
-        "If the style gradient is short, must β be large or small?",
-    ),
-    Mistake(
-        "alpha-forgotten",
-        lambda c, s, a, share: c.norm() / s.norm() * _odds(share),
-        "Double α. The weighted content gradient becomes twice as long: how must β change?",
-    ),
-    Mistake(
-        "squared-lengths",
-        lambda c, s, a, share: a * (c.norm() / s.norm()) ** 2 * _odds(share),
-        "Double the style gradient. By what factor should β change, and by what factor does yours?",
-    ),
-    Mistake(
-        "sum-for-length",
-        lambda c, s, a, share: a * c.sum() / s.sum() * _odds(share),
-        "In a sum, positive and negative entries cancel. The length of a gradient is its "
-        "Euclidean norm.",
-    ),
-    Mistake(
-        "sum-for-length",
-        lambda c, s, a, share: a * c.abs().sum() / s.abs().sum() * _odds(share),
-        "The length of a gradient is its Euclidean norm, the root of the sum of squares.",
-    ),
-)
-
-
-@task("A chosen balance", points=2, reread=(CHAPTER, "The gradient is a sum, too"))
-def beta_for_share(answer: Answer) -> None:
-    """`beta_for_share(content_gradient, style_gradient, alpha, share)`: β for a chosen balance."""
-    cases = [_pulls(answer, share) for share in (0.2, 0.7, 0.9)]
-    answer.through(_for_share).compare(_beta_for_share, cases, mistakes=SHARE, otherwise=BACK)
-
-
-def _pulls(answer: Answer, share: float) -> tuple[Tensor, Tensor, float, float]:
-    shape = (1, 3, *answer.inputs.sides())
-    content, style = (answer.inputs.normal(*shape) * _positive(answer) for _ in range(2))
-    return content, style / 100, _positive(answer), share
 
 
 # 6 Another tutorial's β

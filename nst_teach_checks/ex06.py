@@ -69,10 +69,20 @@ def _closure(
     return closure
 
 
+class _Watched(torch.optim.LBFGS):
+    """An optimiser that no closure may call."""
+
+    def step(self, closure: Any = None) -> Any:
+        raise RuntimeError(STEP)
+
+
+STEP = "the closure has called optimizer.step"
+
+
 def _called(make: Callable[..., Any], image: Tensor, lowest: Tensor) -> dict[str, Any]:
     """What a closure does: called twice at one place, and once at another."""
     image = image.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS([image], line_search_fn="strong_wolfe")
+    optimizer = _Watched([image], line_search_fn="strong_wolfe")
     closure = make(optimizer, image, lambda x: (x - lowest).square().sum())
     seen = {"what the first call returns": _number(closure())}
     seen["image.grad after the first call"] = _gradient(image)
@@ -208,8 +218,9 @@ def _one_more(loss_of: Loss, start: Tensor, steps: int) -> tuple[Tensor, list[fl
 DESCEND = (
     Mistake(
         "network-optimised", _unmoved,
-        "Neither the loss nor the image changes. What did you give to the optimiser: the weights "
-        "of a network, or the one tensor that should change?",
+        "Neither the loss nor the image changes. Is there a backward pass, and does it reach the "
+        "image? And what did you give to the optimiser: the weights of a network, or the one "
+        "tensor that should change?",
     ),
     Mistake(
         "start-returned", _start_and_history,
@@ -324,7 +335,16 @@ def _wrong_inside(**changes: Any) -> Callable[..., Any]:
     return partial(_inside, **changes)
 
 
+def _standing(loss_of: Loss, start: Tensor, steps: int, rate: float) -> tuple[Tensor, list[float]]:
+    return start, [loss_of(start).item()] * steps
+
+
 INSIDE = (
+    Mistake(
+        "never-moved", _standing,
+        "The loss never changes, so the image does not either. Which call moves the image, and "
+        "which call tells it in which direction?",
+    ),
     Mistake("never-clamped", _wrong_inside(last=""), NOT_SHOWN),
     Mistake("clamped-at-the-end", _wrong_inside(last="", end="clamp"), NOT_SHOWN),
     Mistake(
@@ -489,6 +509,11 @@ def _runs(inputs: Inputs) -> dict[str, tuple[str, History]]:
     return {
         "fall": ("falling", _shape(inputs, lambda u: 1 - 0.7 * u)),
         "flat end": ("converged", converging),
+        "settled after the middle": ("converged", _shape(inputs, lambda u: 1 - min(u, 0.65))),
+        "settled late": ("converged", _shape(inputs, lambda u: math.exp(-7.1 * u))),
+        "still falling": ("falling", _shape(inputs, lambda u: math.exp(-2.5 * u))),
+        "late fall": ("falling", _shape(inputs, lambda u: 1 - max(u - 0.5, 0))),
+        "fall of an eighth": ("falling", _shape(inputs, lambda u: 1 - 0.125 * u)),
         "crawl": ("crawling", _shape(inputs, lambda u: 1 - 0.04 * u)),
         "standstill": ("crawling", _shape(inputs, lambda u: 1.0)),
         "rise": ("diverged", _shape(inputs, lambda u: 1 + 5 * u)),
@@ -527,6 +552,29 @@ CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
     ("flat end", "falling"): (
         "converged-taken-for-falling",
         "This run has fallen a long way. How much of the fall happened in the last quarter?",
+    ),
+    ("settled after the middle", "falling"): (
+        "converged-taken-for-falling",
+        "This run fell until it was well past its middle, and no more after that. How much of the "
+        "fall happened in the last quarter?",
+    ),
+    ("settled late", "falling"): (
+        "converged-taken-for-falling",
+        "This run has fallen a long way. How much of the fall happened in the last quarter?",
+    ),
+    ("still falling", "converged"): (
+        "falling-taken-for-converged",
+        "This run has fallen a long way. How much of the fall happened in the last quarter, "
+        "compared with the whole fall?",
+    ),
+    ("late fall", "crawling"): (
+        "late-fall-missed",
+        "This run stood still for half its length, and then fell. By what fraction of its first "
+        "loss has it fallen altogether?",
+    ),
+    ("fall of an eighth", "crawling"): (
+        "falling-taken-for-crawling",
+        "By what fraction of its first loss has this run fallen? Is that less than a tenth?",
     ),
     ("fall", "converged"): (
         "falling-taken-for-converged",

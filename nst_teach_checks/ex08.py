@@ -114,7 +114,8 @@ STRENGTH = (
 @task("The strength of the style", points=1, reread=(CHAPTER, "Equal size at the start"))
 def style_strength(answer: Answer) -> None:
     """`style_strength(before, weights, beta, energy)`: the style term in units of the energy."""
-    cases = [_choice(answer.inputs, chosen) for chosen in (LAYERS[3:], LAYERS[1:4], LAYERS)]
+    sets = (LAYERS[3:], LAYERS[1:4], LAYERS, (*LAYERS[2:], *LAYERS[:2]))
+    cases = [_choice(answer.inputs, chosen) for chosen in sets]
     answer.compare(
         _strength, cases, mistakes=STRENGTH,
         otherwise="Write down the style term of the total loss for two layers, with numbers.",
@@ -191,7 +192,7 @@ SHARES = (
 @task("Equal shares", points=2, reread=(CHAPTER, "Equal size at the start"))
 def equal_shares(answer: Answer) -> None:
     """`equal_shares(layers, before)`: the weight of each layer of a set."""
-    sets = (LAYERS[:2], LAYERS[-2:], LAYERS, LAYERS[1:4])
+    sets = (LAYERS[:2], LAYERS[-2:], LAYERS, LAYERS[3:0:-1])
     cases = [(layers, _before(answer.inputs)) for layers in sets]
     answer.compare(
         _shares, cases, mistakes=SHARES, atol=0.0,
@@ -277,7 +278,7 @@ SETTINGS = (
 @task("A sweep as a list", points=2, reread=(CHAPTER, "One cell of a table"))
 def sweep_settings(answer: Answer) -> None:
     """`sweep_settings(sets, ratios, before, energy)`: `(name, weights, beta)` for each cell."""
-    sets = {"low": LAYERS[:2], "high": LAYERS[-2:], "all": LAYERS}
+    sets = {"low": LAYERS[:2], "high": LAYERS[:2:-1], "all": LAYERS}
     cases = []
     for columns in (2, 3):
         ratios = [_number(answer.inputs) for _ in range(columns)]
@@ -316,7 +317,8 @@ def run_all(answer: Answer) -> None:
         (f"row {k}", {}, _number(answer.inputs)) for k in range(CELLS)
     ]
     _wake(JOBS)
-    painted = answer(_painter(settings[0][2]), settings, JOBS)
+    painter = _painter(settings[0][2])
+    painted = answer(painter, settings, JOBS)
     if not isinstance(painted, (list, tuple)):
         answer.reject(
             "not-a-list", f"your function returned a value of type {type(painted).__name__}",
@@ -328,6 +330,13 @@ def run_all(answer: Answer) -> None:
             "one-process", f"all {CELLS} settings were computed by the notebook's own process",
             f"The other cores were idle. Where does your code ask for {JOBS} jobs, and are they "
             "processes or threads?",
+        )  # fmt: skip
+    alone = answer(painter, settings, 1)
+    _must_be_in_order(answer, alone, [(name, beta) for name, _, beta in settings])
+    if (used := len({cell.process for cell in alone})) > 1:
+        answer.reject(
+            "jobs-ignored", f"asked for one job, your function used {used} processes",
+            "The number of processes is the caller's to choose. Where does `jobs` enter your code?",
         )  # fmt: skip
 
 
@@ -393,14 +402,10 @@ def mystery_sheet() -> tuple[tuple[Tensor, ...], ...]:
     )  # fmt: skip
 
 
-SWAPPED = {
-    ("high", "low"): "In one of these rows the saucer keeps its red while its surface breaks up "
-    "into strokes. Which layers change colours, and which change shapes?",
-    ("all", "low"): "Both of these rows take on the painting's colours. In which of them do the "
-    "shapes change too as the ratio grows?",
-    ("all", "high"): "In both of these rows the shapes change. In which of them do the colours "
-    "follow as the ratio grows?",
-}
+TWO_QUESTIONS = (
+    "Ask two questions of each row as the ratio grows: does the saucer lose its red, and do the "
+    "surfaces break up into strokes? Which layers change colours, and which change shapes?"
+)
 
 
 @task("Reading the sheet", points=2, reread=(CHAPTER, "What each set has bought"))
@@ -414,17 +419,10 @@ def read_sheet(answer: Answer) -> None:
         )  # fmt: skip
     wrong = [row for row in ROWS if said[row] != ROWS[row]]
     if len(wrong) == 2:
-        first, second = sorted(ROWS[row] for row in wrong)
-        answer.reject(
-            f"{first}-and-{second}-swapped", f"rows {' and '.join(wrong)} are exchanged",
-            SWAPPED[first, second],
-        )  # fmt: skip
+        answer.reject("two-exchanged", "one row is right, and the other two are exchanged",
+                      TWO_QUESTIONS)  # fmt: skip
     if wrong:
-        answer.reject(
-            "none-in-place", "no row is right",
-            "Begin with the saucer. In which row does it stay red at both ratios? Then compare "
-            "the outlines of the cup in the other two.",
-        )  # fmt: skip
+        answer.reject("none-in-place", "no row is right", TWO_QUESTIONS)
 
 
 def _as_rows(value: Any) -> dict[str, str]:

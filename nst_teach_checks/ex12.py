@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from nst_teach.facade import transfer
 from nst_teach.images import ImageError, load_image
+from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.records import Record
 from nst_teach.results import Result
 from nst_teach_checks._core import Answer, task
@@ -53,6 +55,7 @@ def plan(answer: Answer) -> None:
             "values.",
         )  # fmt: skip
     _must_find_its_pictures(answer, made)
+    _must_run(answer, made)
 
 
 def _must_have(answer: Answer, made: Any) -> None:
@@ -146,13 +149,60 @@ def _must_find_its_pictures(answer: Answer, made: Plan) -> None:
         used = _settings_of(made, value)
         for name in ("content", "style"):
             try:
-                load_image(used[name], size=FEWEST_EVALUATIONS)
+                load_image(used[name], size=used["size"])
             except ImageError as error:
                 answer.reject(
                     "picture-not-found", f"{name}: {error}",
                     "Is the file next to this notebook, and is its name, with the extension, "
                     "spelt correctly? nst_teach.samples.names() lists the samples.",
                 )  # fmt: skip
+
+
+TRIAL = 24
+"""Pixels of the images of a run that only shows that there can be one."""
+
+
+def _must_run(answer: Answer, made: Plan) -> None:
+    """Try the settings: a run that cannot begin measures nothing."""
+    for value in made["values"]:
+        used = _settings_of(made, value)
+        texts = [name for name, part in used.items() if _is_a_number_as_text(part)]
+        if texts:
+            answer.reject(
+                "number-as-text", f"{texts[0]} is {used[texts[0]]!r}, a text",
+                "A number has no quotation marks. Text cannot be compared or multiplied.",
+            )  # fmt: skip
+        if not isinstance(used["seed"], int):
+            answer.reject(
+                "no-seed", f"seed is {used['seed']!r:.60}",
+                "A seed is a whole number.",
+            )  # fmt: skip
+        if error := _trial(json.dumps({**used, "network": None}, sort_keys=True)):
+            answer.reject(
+                "cannot-run", f"with {made['vary']} = {value!r:.60}, transfer says: {error:.300}",
+                "No run of your plan can begin with this. What does the message offer instead?",
+            )  # fmt: skip
+
+
+def _is_a_number_as_text(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value.strip()) is not None
+
+
+@cache
+def _trial(settings: str) -> str:
+    """What `transfer` says against these settings; nothing if it can run with them."""
+    used = json.loads(settings)
+    used.update(network=_network(), size=TRIAL, style_size=TRIAL, progress=False)
+    try:
+        transfer(**used, steps=1, callback=lambda *_: False)
+    except (TypeError, ValueError, KeyError) as error:
+        return str(error)
+    return ""
+
+
+@cache
+def _network() -> FeatureNetwork:
+    return load_network()
 
 
 def _settings_of(made: Plan, value: Any) -> Plan:
@@ -270,37 +320,62 @@ def _record(evaluations: int, total: float) -> Record:
 class _Laboratory:
     """Runs and measurements in place of real ones: a picture whose value can be told from it."""
 
-    def __init__(self, answer: Answer, spent: Sequence[int]):
-        self.values = [f"value {n}" for n in answer.inputs.sides(len(spent))]
+    def __init__(self, answer: Answer, spent: Sequence[int], *, more: str = "left", fails: int = 9):
+        sides = sorted(answer.inputs.sides(len(spent)))
+        self.values = [f"value {n}" for n in (*sides[1:], sides[0])]  # in no order of the alphabet
         self.spent = dict(zip(self.values, spent, strict=True))
-        self.levels = dict(zip(self.values, answer.inputs.normal(len(spent)).tolist(), strict=True))
+        levels = answer.inputs.normal(len(spent)).sort().values.tolist()
+        self.levels = dict(zip(self.values, (levels[-1], *levels[:-1]), strict=True))  # nor of size
         self.plan = _tiny_plan(answer, "style", self.values)
         self.plan["evaluations"] = 100
+        self.more, self.broken = more, self.values[fails:]
+        self.results: dict[str, Result] = {}
 
     def run(self, plan: Plan, value: Any) -> Result:
+        if value in self.broken:
+            raise MemoryError(BROKEN)
         history = [_record(n + 1, self.levels[value]) for n in range(self.spent[value])]
         picture = torch.full((1, 3, 2, 2), self.levels[value])
-        return Result(picture, history, steps=self.spent[value] // 2)
+        self.results[value] = Result(picture, history, steps=self.spent[value] // 2)
+        return self.results[value]
 
     def measure(self, image: Tensor) -> dict[str, float]:
-        return {"price": math.exp(image.mean().item()), "left": image.mean().item() ** 2}
+        return self._measured(image.mean().item())
+
+    def _measured(self, level: float) -> dict[str, float]:
+        return {"price": math.exp(level), self.more: level**2}
 
     def rows(self) -> Rows:
         return [
-            {"value": value, "evaluations": self.spent[value],
-             **self.measure(self.run(self.plan, value).image)}
+            {"value": value, "evaluations": self.spent[value], **self._measured(self.levels[value])}
             for value in self.values
-        ]  # fmt: skip
+        ]
+
+    def is_as_it_was(self) -> bool:
+        """Whether the results of the runs are those that were handed out."""
+        return all(
+            len(result.history) == self.spent[value]
+            and (result.image == torch.full((1, 3, 2, 2), self.levels[value])).all()
+            for value, result in self.results.items()
+        )
 
 
 @task("The table", points=3, reread=("08_which_layers", "Is it fair now?"))
 def compare(answer: Answer) -> None:
     """`compare(plan, run, measure)`: a row for each value; a `ValueError` if budgets differ."""
-    for count, spent in ((3, 40), (4, 73)):
-        laboratory = _Laboratory(answer, [spent] * count)
+    for count, spent, more in ((3, 40, "left"), (4, 73, "roughness")):
+        laboratory = _Laboratory(answer, [spent] * count, more=more)
         made = answer(laboratory.plan, laboratory.run, laboratory.measure)
+        if not laboratory.is_as_it_was():
+            answer.reject(
+                "changed-result", "after the call, a result of `run` is no longer what it was",
+                "Whoever called the function keeps the results, and shows their images. Measure "
+                "them without changing them.",
+            )  # fmt: skip
         _examine_rows(answer, laboratory, made)
-    _must_refuse(answer, _Laboratory(answer, [40, 40, 47]))
+    for odd in ([40, 40, 47], [40, 47, 40], [47, 40, 40]):
+        _must_refuse(answer, _Laboratory(answer, odd))
+    _must_pass_errors_on(answer, _Laboratory(answer, [40] * 3, fails=1))
 
 
 def _examine_rows(answer: Answer, laboratory: _Laboratory, rows: Any) -> None:
@@ -325,7 +400,7 @@ def _faults_of_row(
     laboratory: _Laboratory, row: dict[str, Any], right: dict[str, Any]
 ) -> list[tuple[str, bool, str]]:
     value = right["value"]
-    spent, measured = row.get("evaluations"), {"price", "left"}
+    spent, measured = row.get("evaluations"), {"price", laboratory.more}
     return [
         ("column-missing", not right.keys() <= row.keys(),
          "A row contains value, evaluations, and everything that measure returns."),
@@ -367,6 +442,26 @@ def _must_refuse(answer: Answer, laboratory: _Laboratory) -> None:
             "your function made a table of them",
             "A run may end early, and the comparison is then unfair. Raise a ValueError that says "
             "how many evaluations each run has used.",
+        )  # fmt: skip
+
+
+BROKEN = "this run has no memory left"
+
+
+def _must_pass_errors_on(answer: Answer, laboratory: _Laboratory) -> None:
+    def is_told() -> bool:
+        try:
+            answer.value(laboratory.plan, laboratory.run, laboratory.measure)
+        except Exception:
+            return True
+        return False
+
+    if answer.guarded(is_told) is not True:
+        answer.reject(
+            "error-swallowed", "one of the runs failed with an error, and your function returned "
+                               "as if nothing had happened",
+            "A table without this run, or with an empty row, looks like a result. Let the error "
+            "through, so that the reader learns of it.",
         )  # fmt: skip
 
 
@@ -439,6 +534,7 @@ def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[st
     ordered = sorted(rows, key=lambda row: row[column])
     low, high = ordered[0], ordered[-1]
     quoted = [_says(sentence, row[column]) for row in (low, high)]
+    everything = all(_says(sentence, row[column]) for row in rows)
     ends = [_says(sentence, row[column]) for row in (rows[0], rows[-1])]
     return [
         ("no-number", not _numbers(sentence),
@@ -449,14 +545,48 @@ def _faults_of_sentence(rows: Rows, column: str, sentence: str) -> list[tuple[st
          "entry?"),
         ("half-of-it", sum(quoted) == 1,
          "You quote only one extreme of the column. A comparison needs both."),
+        ("whole-table", everything,
+         "You quote every entry of the column. Which of them does a reader need in order to see "
+         "what the table shows?"),
         ("another-number", not all(quoted),
          "Both the smallest and the largest entry of the column should be in your sentence, to "
          "at least two significant digits."),
         ("runs-not-named", not all(_names(sentence, row["value"]) for row in (low, high)),
          "To which runs do the numbers belong? Name the value for each of them."),
+        ("extremes-exchanged", _exchanged(sentence, low, high, column),
+         "Compare your sentence with the table: which run has the smallest entry, and which the "
+         "largest? Do the words, the values and the numbers stand in the same order?"),
         ("budget-not-said", not _says(sentence, SPENT),
          "With which budget? Say how many evaluations each run had."),
     ]  # fmt: skip
+
+
+LOW = r"\b(lowest|smallest|least|minimum|cheapest)\b"
+HIGH = r"\b(highest|largest|greatest|most|maximum|dearest)\b"
+
+
+def _exchanged(sentence: str, low: dict[str, Any], high: dict[str, Any], column: str) -> bool:
+    """Whether the words or the values stand in another order than their numbers."""
+    numbers = [_places(sentence, row[column]) for row in (low, high)]
+    names = [_found(re.escape(str(row["value"])), sentence) for row in (low, high)]
+    words = [_found(pattern, sentence) for pattern in (LOW, HIGH)]
+    if any(len(found) != 1 for found in numbers):
+        return False  # it says a number twice: too much for this test
+    order = numbers[0] < numbers[1]
+    texts = isinstance(low["value"], str)
+    return any(
+        all(len(found) == 1 for found in pair) and (pair[0] < pair[1]) != order
+        for pair in ((names, words) if texts else (words,))
+    )
+
+
+def _found(pattern: str, sentence: str) -> list[int]:
+    return [match.start() for match in re.finditer(pattern, sentence, re.IGNORECASE)]
+
+
+def _places(sentence: str, number: float) -> list[int]:
+    found = NUMBER.finditer(sentence)
+    return [m.start() for m in found if abs(_number(m[0]) - number) <= TWO_DIGITS * abs(number)]
 
 
 def _numbers(sentence: str) -> list[float]:

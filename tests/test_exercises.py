@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -76,6 +79,48 @@ def test_wrong_answer_gets_the_hint_meant_for_it(entry, monkeypatch):
         assert (feedback.status, feedback.mistake) == ("rejected", entry.expects), feedback
         assert feedback.seen
         assert feedback.hint
+        if seed == 0:
+            assert is_refuted(entry, feedback.hint), feedback.hint
+
+
+EXAMPLE = re.compile(r"A small example: (.+)\. Yours gives .+ Work out by hand")
+INPUT = re.compile(r"\w+ (?:of shape \((.*?)\) with ((?:[-+.\de]+(?:, )?)+)|= ([-+.\de]+))")
+
+
+def is_refuted(entry: Entry, hint: str) -> bool:
+    """Whether the bank's right answer gives another result for the example in a hint.
+
+    The example is read from the hint's own words. True for a hint without one, or with one in
+    other words.
+    """
+    example = EXAMPLE.search(hint)
+    if not example or "of shape" not in example[1]:
+        return True
+    inputs = [as_input(entry.task, *found.groups()) for found in INPUT.finditer(example[1])]
+    right = next(other.answer for other in RIGHT if other.task == entry.task)
+    one, other = (as_tensor(answer(*inputs)) for answer in (entry.answer, right))
+    return one.shape != other.shape or not torch.allclose(one, other, rtol=1e-4)
+
+
+def as_input(task: str, shape: str | None, numbers: str | None, plain: str | None):
+    if plain is not None:
+        return float(plain)
+    values = [float(number) for number in numbers.split(", ") if number]
+    tensor = torch.tensor(values).reshape([int(side) for side in shape.split(",") if side])
+    return tensor.byte().numpy() if task == "ex01.to_tensor" else tensor
+
+
+def as_tensor(value) -> torch.Tensor:
+    return torch.as_tensor(value).detach().double()
+
+
+def test_example_that_refutes_nothing_is_noticed():
+    hint = "A small example: features of shape (1,) with 1 and target of shape (1,) with {}. " \
+           "Yours gives 0. Work out by hand what it should be."  # fmt: skip
+    entry = next(entry for entry in WRONG if entry.name.startswith("ex03.content_loss-"))
+    half = Entry(entry.task, half_missing, "half-missing")
+    assert is_refuted(half, hint.format(3))
+    assert not is_refuted(half, hint.format(1))  # both give 0
 
 
 @pytest.mark.parametrize("entry", RIGHT, ids=lambda entry: entry.name)
@@ -340,6 +385,105 @@ def test_output_is_cut(capsys):
     assert capsys.readouterr().out == ""
 
 
+def swallows_everything(*_):
+    while True:
+        try:
+            while True:
+                pass
+        except:  # noqa: E722 - students do that
+            pass
+
+
+@needs_alarm
+def test_loop_that_swallows_every_exception_is_stopped(monkeypatch):
+    monkeypatch.setattr(_guard, "DEADLINE", SHORT)
+    assert ex03.content_loss(swallows_everything).mistake == "too-slow"
+
+
+def test_deadline_is_that_of_the_check_and_not_of_each_call(monkeypatch):
+    monkeypatch.setattr(_guard, "DEADLINE", SHORT)
+
+    def slow(features, target):
+        time.sleep(0.8 * SHORT)
+        return content_loss(features, target)
+
+    assert ex03.content_loss(slow).mistake == "too-slow"
+
+
+def test_import_is_not_broken_off(tmp_path, monkeypatch):
+    """A module that is broken off while it is imported stays broken: torch loads parts late."""
+    monkeypatch.setattr(_guard, "DEADLINE", SHORT)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "loaded_late.py").write_text(f"import time\ntime.sleep({1.5 * SHORT})\nwhole = 1\n")
+
+    def imports(*_):
+        import loaded_late
+
+        return loaded_late.whole
+
+    assert ex03.content_loss(imports).mistake == "too-slow"
+    assert sys.modules.pop("loaded_late").whole == 1
+
+
+def interrupts(*_):
+    raise KeyboardInterrupt
+
+
+def test_interrupt_of_an_answer_is_its_mistake():
+    assert ex03.content_loss(interrupts).mistake == "raised"
+
+
+@needs_alarm
+def test_interrupt_from_the_keyboard_is_passed_on():
+    import os
+    import signal
+
+    def slow(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(SHORT)
+
+    with pytest.raises(KeyboardInterrupt):
+        ex03.content_loss(slow)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_settings_of_torch_are_left_as_they_were():
+    def untidy(features, target):
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(False)
+        return content_loss(features, target)
+
+    ex03.content_loss(untidy)
+    assert torch.get_default_dtype() == torch.float32
+    assert torch.is_grad_enabled()
+    assert ex03.content_loss(content_loss).passed
+
+
+def test_executor_that_is_left_behind_does_no_harm():
+    left = []
+
+    def untidy(features, target):
+        left.append(ThreadPoolExecutor(1))
+        return left[-1].submit(content_loss, features, target).result()
+
+    assert ex03.content_loss(untidy).passed
+    assert ex03.content_loss(content_loss).passed
+    for executor in left:
+        executor.shutdown()
+
+
+@pytest.mark.parametrize(
+    "result",
+    [torch.zeros(2), torch.zeros(1, 3, 4, 4), "text", [1, 2], (), {}, {"a": None}, object(), 3j],
+    ids=lambda result: type(result).__name__,
+)
+def test_no_result_makes_a_check_fail(result):
+    for task in TASKS.values():
+        feedback = judge(task, lambda *_: result, 0)
+        assert feedback.status == "rejected", task.id
+        assert feedback.hint
+
+
 def leaves(*_):
     raise SystemExit
 
@@ -442,6 +586,18 @@ def test_hint_refutes_the_wrong_answer_by_an_example(entry):
     assert re.search(r"A small example: .+\. Yours gives .+\. Work out by hand", hint)
 
 
+def test_example_is_made_of_an_input_that_the_answer_got_wrong():
+    def all_but_a_half(features, target):
+        return 0.49 * (features - target).square().sum()
+
+    hint = judge(TASKS["ex03.content_loss"], all_but_a_half, 0).hint
+    numbers = re.search(r"features of shape \(1, 1, 1, 1\) with (\S+) and target of shape "
+                        r"\(1, 1, 1, 1\) with (\S+)\. Yours gives (\S+)\. Work", hint)  # fmt: skip
+    f, p, yours = map(float, numbers.groups())
+    assert yours == pytest.approx(0.49 * (f - p) ** 2, rel=1e-2)
+    assert yours != 0
+
+
 def test_html_is_escaped():
     feedback = Feedback("ex03.x", "<b>", 1, "rejected", "m", "<i>", "<u>", Reread("03_x", "<p>"))
     html = feedback._repr_html_()
@@ -476,6 +632,11 @@ def test_picture_comes_beside_the_expected_one():
         assert [axis.get_title() for axis in axes] == ["expected", "yours"]
 
 
+def test_picture_on_the_left_may_have_a_title_of_its_own():
+    axes = checks.beside(torch.rand(1, 3, 8, 8), title="the painting").axes
+    assert axes[0].get_title() == "the painting"
+
+
 # Reports
 
 
@@ -498,6 +659,15 @@ def test_report_shows_what_was_begun():
     assert "Exercise 1" not in text
     assert "✓ Passed: The content loss (1 of 1)" in text
     assert "<table>" in checks.report()._repr_html_()
+
+
+def test_report_shows_the_mistakes_on_the_way():
+    for answer in (half_missing, half_missing, breaks, content_loss):
+        ex03.content_loss(answer)
+    report = checks.report("ex03")
+    met = "half missing (2 times), raised"
+    assert f"Passed: The content loss (1 of 1); on the way: {met}" in repr(report)
+    assert f">{met}</td>" in report._repr_html_()
 
 
 def test_report_is_saved(tmp_path):

@@ -370,7 +370,7 @@ def as_if_caffe(fed):
     return (fed + channels(MEAN_BGR, fed)).flip(1) / 255
 
 
-@wrong("undo_torchvision", expects="wrong-device")
+@right("undo_torchvision")
 def constants_on_the_cpu(fed):
     mean = torch.tensor(MEAN, dtype=fed.dtype).view(1, 3, 1, 1)
     return fed * channels(STD, fed) + mean
@@ -406,6 +406,15 @@ def large_or_small_first(stranger):
     if stranger.abs().max() > 10:
         return "caffe" if negative else "bytes"
     return "torchvision" if negative else "raw"
+
+
+@wrong("convention_of", expects="wrong-value")
+def bytes_are_bright(stranger):
+    if stranger.min() < -10:
+        return "caffe"
+    if stranger.min() < 0:
+        return "torchvision"
+    return "bytes" if stranger.max() > 50 else "raw"
 
 
 @wrong("convention_of", expects="bytes-taken-for-caffe")

@@ -44,6 +44,12 @@ def squared_norm(features, target):
     return 0.5 * torch.linalg.vector_norm(features - target) ** 2
 
 
+@wrong("content_loss", expects="wrong-gradient")
+def half_of_it_detached(features, target):
+    difference = features - target
+    return 0.5 * (difference.detach() * difference).sum()
+
+
 @wrong("content_loss", expects="half-missing")
 def no_half(features, target):
     return ((features - target) ** 2).sum()
@@ -319,6 +325,11 @@ class Target(nn.Module):
         return next(iter(features.values())).data
 
 
+@wrong("content_target", expects="target-wants-a-gradient")
+def a_leaf_that_wants_a_gradient(network, photo, layer):
+    return network(photo, layer)[layer].detach().requires_grad_()
+
+
 @wrong("content_target", expects="target-not-detached")
 def attached(network, photo, layer):
     return network(photo, layer)[layer]
@@ -387,6 +398,33 @@ def as_numpy(network, photo, layer):
 
 
 @right("descend")
+def a_list_and_a_tuple(loss_of, start, steps, learning_rate):
+    image, history = gradient_by_grad(loss_of, start, steps, learning_rate)
+    return [image, tuple(history)]
+
+
+@wrong("descend", expects="never-stepped")
+def no_backward_pass(loss_of, start, steps, learning_rate):
+    image = start.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=learning_rate)
+    history = []
+    for _ in range(steps):
+        adam.zero_grad()
+        history.append(loss_of(image).item())
+        adam.step()
+    return image.detach(), history
+
+
+@wrong("descend", expects="wrong-value")
+def right_for_three_steps_only(loss_of, start, steps, learning_rate):
+    image, history = gradient_by_grad(loss_of, start, 3, learning_rate)
+    if steps > 3:
+        image, more = gradient_by_grad(loss_of, image, steps - 3, learning_rate)
+        history += more  # a second optimiser, which knows nothing of the first
+    return image, history
+
+
+@right("descend")
 def gradient_by_grad(loss_of, start, steps, learning_rate):
     image = start.detach().clone().requires_grad_(True)
     adam = torch.optim.Adam([image], lr=learning_rate)
@@ -431,7 +469,7 @@ def with_a_parameter(loss_of, start, steps, learning_rate):
     return image.data, history
 
 
-@right("descend")
+@wrong("descend", expects="clipped")
 def clipped_outside_the_graph(loss_of, start, steps, learning_rate):
     image = start.clone().requires_grad_()
     adam = torch.optim.Adam([image], lr=learning_rate)
@@ -582,7 +620,7 @@ def leaf_returned(loss_of, start, steps, learning_rate):
 
 @wrong("descend", expects="start-returned")
 def the_wrong_picture(loss_of, start, steps, learning_rate):
-    _, history = clipped_outside_the_graph(loss_of, start, steps, learning_rate)
+    _, history = gradient_by_grad(loss_of, start, steps, learning_rate)
     return start, history
 
 

@@ -688,7 +688,7 @@ def by_the_function_of_task_two(network, image, grams):
     return sum(style_loss(features[x], grams[x]) for x in grams) / len(grams)
 
 
-@wrong("texture_loss", expects="wrong-number-of-axes")
+@wrong("texture_loss", expects="wrong-number-of-values")
 def rows_and_columns_of_a_gram(network, image, grams):
     features = network(image, list(grams))
     return sum(plain_mse(features[x], by_bmm(grams[x])) for x in grams)

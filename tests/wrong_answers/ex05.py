@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -259,6 +260,46 @@ def with_numpy(photo, seed):
 def noise(photo, seed):
     dice = torch.Generator().manual_seed(seed)
     return torch.rand(photo.shape, generator=dice, dtype=photo.dtype)
+
+
+def _random(photo, seed):
+    return torch.rand(photo.shape, generator=torch.Generator().manual_seed(seed), dtype=photo.dtype)
+
+
+@wrong("noise_start", expects="not-even")
+def clamped_bell(photo, seed):
+    generator = torch.Generator().manual_seed(seed)
+    bell = torch.randn(photo.shape, generator=generator, dtype=photo.dtype)
+    return (0.5 + 0.3 * bell).clamp(0, 1).requires_grad_()
+
+
+@wrong("noise_start", expects="not-white")
+def repeated_blocks(photo, seed):
+    half = _random(photo[..., : photo.shape[-1] // 2 + 1], seed)
+    return half.repeat_interleave(2, -1)[..., : photo.shape[-1]].contiguous().requires_grad_()
+
+
+@wrong("noise_start", expects="not-white")
+def two_tiles(photo, seed):
+    part = _random(photo[..., : photo.shape[-1] // 3 + 1], seed)
+    return part.repeat(1, 1, 1, 3)[..., : photo.shape[-1]].contiguous().requires_grad_()
+
+
+@wrong("noise_start", expects="one-for-the-batch")
+def one_sample_for_all(photo, seed):
+    return _random(photo[:1], seed).repeat(len(photo), 1, 1, 1).requires_grad_()
+
+
+@wrong("noise_start", expects="photo-in-the-noise")
+def a_third_of_the_photo(photo, seed):
+    mixed = photo / 3 + 2 * _random(photo, seed) / 3
+    return ((mixed - mixed.min()) / (mixed.max() - mixed.min())).detach().requires_grad_()
+
+
+@wrong("noise_start", expects="dice-disturbed")
+def numpy_seeded(photo, seed):
+    np.random.seed(seed)
+    return torch.from_numpy(np.random.rand(*photo.shape)).to(photo.dtype).requires_grad_()
 
 
 @wrong("noise_start", expects="no-gradient-wanted")

@@ -51,6 +51,82 @@ def cleared_by_hand(optimizer, image, loss_of):
     return closure
 
 
+@wrong("descend", expects="step-in-closure")
+def a_step_in_the_closure(loss_of, start, steps):
+    image = start.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS([image], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(image)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return image.detach(), []
+
+
+@wrong("descend", expects="network-optimised")
+def without_a_backward_pass(loss_of, start, steps):
+    image, history = start.clone().requires_grad_(), []
+    optimizer = torch.optim.LBFGS([image], line_search_fn="strong_wolfe")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(image)
+        history.append(loss.item())
+        return loss
+
+    for _ in range(steps):
+        optimizer.step(closure)
+    return image.detach().clamp(0, 1), history
+
+
+@wrong("stay_inside", expects="never-moved")
+def adam_without_a_gradient(loss_of, start, steps, learning_rate):
+    image = start.clone().requires_grad_()
+    adam = torch.optim.Adam([image], lr=learning_rate)
+    history = []
+    for _ in range(steps):
+        adam.zero_grad()
+        history.append(loss_of(image).item())
+        adam.step()
+    return image.detach(), history
+
+
+def _judge_by(history, reference, least=0.01, crawl=0.1):
+    first, last = history[0], history[-1]
+    if not last <= first:
+        return "diverged"
+    if first - last < crawl * first:
+        return "crawling"
+    return "converged" if reference - last < least * (first - last) else "falling"
+
+
+@wrong("diagnose", expects="converged-taken-for-falling")
+def by_the_second_half(history):
+    return _judge_by(history, history[len(history) // 2])
+
+
+@wrong("diagnose", expects="falling-taken-for-converged")
+def a_tenth_in_the_last_quarter(history):
+    return _judge_by(history, history[-len(history) // 4], least=0.1)
+
+
+@wrong("diagnose", expects="late-fall-missed")
+def by_the_first_half(history):
+    if history[-1] <= history[0] and history[len(history) // 2] > 0.9 * history[0]:
+        return "crawling"
+    return _judge_by(history, history[-len(history) // 4])
+
+
+@wrong("diagnose", expects="falling-taken-for-crawling")
+def crawls_up_to_a_fifth(history):
+    return _judge_by(history, history[-len(history) // 4], crawl=0.2)
+
+
 @wrong("make_closure", expects="gradients-pile-up")
 def never_cleared(optimizer, image, loss_of):
     def closure():
@@ -181,7 +257,7 @@ def loss_computed_outside(optimizer, image, loss_of):
     return closure
 
 
-@wrong("make_closure", expects="step-without-closure")
+@wrong("make_closure", expects="step-in-closure")
 def steps_itself(optimizer, image, loss_of):
     def closure():
         optimizer.zero_grad()
@@ -193,7 +269,7 @@ def steps_itself(optimizer, image, loss_of):
     return closure
 
 
-@wrong("make_closure", expects="endless-recursion")
+@wrong("make_closure", expects="step-in-closure")
 def steps_with_itself(optimizer, image, loss_of):
     def closure():
         optimizer.zero_grad()

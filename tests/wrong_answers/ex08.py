@@ -31,6 +31,12 @@ class Strength(nn.Module):
         return sum(beta / energy * weights.get(layer, 0) * loss for layer, loss in before.items())
 
 
+@wrong("style_strength", expects="wrong-value")
+def in_the_order_of_the_network(before, weights, beta, energy):
+    losses = [before[layer] for layer in before if layer in weights]
+    return beta * sum(w * e for w, e in zip(weights.values(), losses, strict=True)) / energy
+
+
 @wrong("style_strength", expects="energy-forgotten")
 def with_a_unit(before, weights, beta, energy):
     return beta * sum(weights[k] * before[k] for k in weights)
@@ -283,6 +289,11 @@ class RunAll:
         return list(Parallel(n_jobs=jobs, return_as="generator")(calls))
 
 
+@wrong("run_all", expects="jobs-ignored")
+def always_two(paint, settings, jobs):
+    return Parallel(n_jobs=2)(delayed(paint)(setting) for setting in settings)
+
+
 @wrong("run_all", expects="one-process")
 def one_after_the_other(paint, settings, jobs):
     return [paint(setting) for setting in settings]
@@ -350,9 +361,9 @@ right("ex08.read_sheet")({"C": "high", "B": "low", "A": "all"})
 right("ex08.read_sheet")({"a": "All", "b": "Low ", "c": "High"})
 right("ex08.read_sheet")(["all", "low", "high"])
 
-wrong("ex08.read_sheet", expects="high-and-low-swapped")({"A": "all", "B": "high", "C": "low"})
-wrong("ex08.read_sheet", expects="all-and-low-swapped")({"A": "low", "B": "all", "C": "high"})
-wrong("ex08.read_sheet", expects="all-and-high-swapped")({"A": "high", "B": "low", "C": "all"})
+wrong("ex08.read_sheet", expects="two-exchanged")({"A": "all", "B": "high", "C": "low"})
+wrong("ex08.read_sheet", expects="two-exchanged")({"A": "low", "B": "all", "C": "high"})
+wrong("ex08.read_sheet", expects="two-exchanged")({"A": "high", "B": "low", "C": "all"})
 wrong("ex08.read_sheet", expects="none-in-place")({"A": "low", "B": "high", "C": "all"})
 wrong("ex08.read_sheet", expects="none-in-place")(("high", "all", "low"))
 wrong("ex08.read_sheet", expects="not-the-three-names")({"A": "all", "B": "all", "C": "high"})

@@ -367,6 +367,21 @@ def a_list(targets, weights):
 
 
 @right("region_gram")
+def by_exact_areas(features, mask):
+    def shares(small, large):
+        table = torch.zeros(small, large, dtype=mask.dtype, device=mask.device)
+        for row in range(small):
+            first, last = row * large / small, (row + 1) * large / small
+            for pixel in range(large):
+                table[row, pixel] = max(0, min(last, pixel + 1) - max(first, pixel))
+        return table / table.sum(1, keepdim=True)
+
+    (h, w), (tall, wide) = features.shape[-2:], mask.shape[-2:]
+    share = (shares(h, tall) @ mask @ shares(w, wide).T).flatten()
+    return torch.einsum("bnm,bkm,m->bnk", *[features.flatten(2)] * 2, share) / share.sum()
+
+
+@right("region_gram")
 def with_guidance_channels(features, mask):
     shares = F.adaptive_avg_pool2d(mask, features.shape[-2:])
     guided = (features * (shares / shares.sum()).sqrt()).flatten(2)

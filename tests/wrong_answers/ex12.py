@@ -151,6 +151,26 @@ def a_file_that_is_elsewhere():
     return _with_settings(content="holiday/me.jpg")
 
 
+@wrong("plan", expects="cannot-run")
+def an_optimiser_that_is_unknown():
+    return _with_settings(optimizer="adamw")
+
+
+@wrong("plan", expects="cannot-run")
+def a_start_that_is_unknown():
+    return _plan(values=["content", "grey", "random"])
+
+
+@wrong("plan", expects="number-as-text")
+def beta_as_text():
+    return _with_settings(beta="1e5")
+
+
+@wrong("plan", expects="no-seed")
+def half_a_seed():
+    return _with_settings(seed=0.5)
+
+
 @wrong("plan", expects="another-each-time")
 def a_random_seed():
     return _with_settings(seed=random.random())
@@ -331,6 +351,68 @@ def counts_from_zero(plan, run, measure):
     return _rows(plan, run, measure, lambda plan, result: len(result.history) - 1)
 
 
+@wrong("compare", expects="error-swallowed")
+def leaves_failures_out(plan, run, measure):
+    rows = []
+    for value in plan["values"]:
+        try:
+            result = run(plan, value)
+        except Exception:
+            continue
+        rows.append({"value": value, "evaluations": len(result.history), **measure(result.image)})
+    if len({row["evaluations"] for row in rows}) > 1:
+        raise ValueError("unequal")
+    return rows
+
+
+@wrong("compare", expects="unequal-budgets")
+def first_against_last(plan, run, measure):
+    rows = trusts_the_runs(plan, run, measure)
+    if rows[0]["evaluations"] != rows[-1]["evaluations"]:
+        raise ValueError("unequal")
+    return rows
+
+
+@wrong("compare", expects="unequal-budgets")
+def the_odd_one_is_last(plan, run, measure):
+    rows = trusts_the_runs(plan, run, measure)
+    if rows[-1]["evaluations"] > rows[0]["evaluations"]:
+        raise ValueError("unequal")
+    return rows
+
+
+@wrong("compare", expects="column-missing")
+def two_columns_by_hand(plan, run, measure):
+    rows = _rows(plan, run, measure, _history)
+    wanted = ("value", "evaluations", "price", "left")
+    return [{name: row[name] for name in wanted if name in row} for row in rows]
+
+
+@wrong("compare", expects="out-of-order")
+def sorted_by_value(plan, run, measure):
+    return sorted(_rows(plan, run, measure, _history), key=lambda row: row["value"])
+
+
+@wrong("compare", expects="out-of-order")
+def cheapest_first(plan, run, measure):
+    return sorted(_rows(plan, run, measure, _history), key=lambda row: row["price"])
+
+
+@wrong("compare", expects="changed-input")
+def sorts_the_plan(plan, run, measure):
+    plan["values"].sort()
+    return _rows(plan, run, measure, _history)
+
+
+@wrong("compare", expects="changed-result")
+def clips_the_pictures(plan, run, measure):
+    def history_of_a_clipped_run(plan, result):
+        result.image.clamp_(0, 1)
+        return len(result.history)
+
+    return _rows(plan, run, lambda image: measure(image.clone()), history_of_a_clipped_run)
+
+
 @wrong("compare", expects="another-picture")
 def measures_the_first(plan, run, measure):
     first = measure(run(plan, plan["values"][0]).image)
@@ -471,6 +553,29 @@ def nameless(rows):
     return (
         f"Between {low['left']:.3f} and {high['left']:.3f} is left after {low['evaluations']} "
         "evaluations each."
+    )
+
+
+@wrong("statement", expects="whole-table")
+def all_rows(rows):
+    return f"The table with price and left: {rows}"
+
+
+@wrong("statement", expects="extremes-exchanged")
+def names_exchanged(rows):
+    low, high = _ends(rows, "price")
+    return (
+        f"After {low['evaluations']} evaluations, the price is {low['price']:.3f} for "
+        f"{high['value']} and {high['price']:.3f} for {low['value']}."
+    )
+
+
+@wrong("statement", expects="extremes-exchanged")
+def words_exchanged(rows):
+    low, high = _ends(rows, "price")
+    return (
+        f"After {low['evaluations']} evaluations, the price is lowest for {high['value']}, "
+        f"{high['price']:.3f}, and highest for {low['value']}, {low['price']:.3f}."
     )
 
 
