@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nst_teach import fingerprints
+from nst_teach import arguments, fingerprints
 from nst_teach.images import ImageError
 from nst_teach.objective import Objective, StyleObjective
 from nst_teach.outputs import promised, remove_leftovers
@@ -59,8 +59,14 @@ class Checkpoint:
     every: float = EVERY
 
     def __post_init__(self) -> None:
-        if not 0 <= self.every < float("inf"):
-            raise ValueError(f"every={self.every} was given; expected seconds, 0 or more.")
+        if not isinstance(cast(object, self.path), (str, os.PathLike)):
+            raise CheckpointError(
+                f"checkpoint={arguments.shown(self.path)} was given; expected the name of a file."
+            )
+        if not 0 <= arguments.number(self.every) < float("inf"):
+            raise ValueError(
+                f"every={arguments.shown(self.every)} was given; expected seconds, 0 or more."
+            )
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,15 @@ class Keeper:
 
     def _find(self, steps: int) -> Moment | None:
         """The moment in the file, after a check that it belongs to this run."""
+        try:
+            self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            pass  # a folder that does not exist is explained below
+        except (OSError, ValueError) as error:  # such as a name that is too long
+            raise CheckpointError(
+                f"cannot write the checkpoint '{self.path!s:.80}': {_reason(error)}. Give another "
+                "name."
+            ) from error
         if not self.path.parent.is_dir() or self.path.is_dir():
             finding = "it is a folder" if self.path.is_dir() else "its folder does not exist"
             raise CheckpointError(

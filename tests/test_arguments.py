@@ -6,6 +6,7 @@ every keyword things that nobody would think of.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import re
@@ -182,6 +183,10 @@ REFUSED = [
     ({"seed": 0.5}, "seed=0.5 was given"),
     ({"seed": None}, "seed=None was given"),
     ({"callback": 3}, "callback=3 was given; expected a function, or None"),
+    ({"checkpoint": 3}, "checkpoint=3 was given; expected the name of a file"),
+    ({"checkpoint": b"run"}, "checkpoint=b'run' was given"),
+    ({"checkpoint": "x" * 300}, "File name too long"),
+    ({"checkpoint": "a\0b"}, "cannot write the checkpoint"),
     ({"precision": "half"}, "precision='half' was given; expected one of float32, bfloat16, auto"),
     ({"precision": "float16"}, "Did you mean 'bfloat16'?"),
     ({"precision": 16}, "precision=16 was given"),
@@ -360,11 +365,14 @@ def test_junk_is_accepted_or_refused_but_never_a_surprise(run_junk, keyword, val
 
 
 @pytest.fixture(scope="module")
-def run_junk(content, style, network):
+def run_junk(content, style, network, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("junk")  # a text may be taken for the name of a checkpoint
+
     def call(keyword: str, value: object) -> None:
         usual = {"network": network, "size": (16, 16), "steps": 0, "progress": False}
         pictures = {"content": content, "style": style}
-        transfer(**pictures | usual | {keyword: value})
+        with contextlib.chdir(folder):
+            transfer(**pictures | usual | {keyword: value})
 
     return call
 
