@@ -126,7 +126,7 @@ def test_a_package_without_one_lower_bound_is_named(text):
 
 
 def test_extras_are_constrained_too_and_the_project_itself_is_not():
-    extras = {"book": ["own[film]", "a>=1"], "film": ["b[x]>=2,<3"], "test": []}
+    extras = {"book": ["own[film]", "a>=1"], "film": ["b[x]>=2,<3"], "pdf": [], "test": []}
     project = {"name": "own", "dependencies": ["c>=0.5"], "optional-dependencies": extras}
     assert lowest.constraints(project).splitlines()[1:] == ["a==1", "b==2", "c==0.5"]
 

@@ -70,11 +70,15 @@ EXERCISE = "<article><h1>Exercise 3: content</h1><h2>Task 1: the loss (1 point)<
 @pytest.fixture
 def site(tmp_path):
     """A built book with one session, one chapter and one exercise."""
-    write(tmp_path, "book/teaching.html", GUIDE)
-    write(tmp_path, "book/chapters/03_content.html", CHAPTER)
-    write(tmp_path, "book/chapters/04_next.html", "<article><h1>Next</h1></article>")
-    write(tmp_path, "exercises/ex03_content.html", EXERCISE)
-    return tmp_path
+    return small_book(tmp_path)
+
+
+def small_book(root):
+    write(root, "book/teaching.html", GUIDE)
+    write(root, "book/chapters/03_content.html", CHAPTER)
+    write(root, "book/chapters/04_next.html", "<article><h1>Next</h1></article>")
+    write(root, "exercises/ex03_content.html", EXERCISE)
+    return root
 
 
 def write(site, name, text):
@@ -153,6 +157,7 @@ def test_a_formula_stands_between_its_sentences(deck):
 def test_a_formula_that_answers_a_prediction_is_not_shown_with_it(deck):
     predicted = shown(deck, "question")[1]
     assert predicted.body == "<p class='question'>Is there one target?</p>"
+    assert slide_pieces.LATER in predicted.notes  # the chapter says nothing more here
 
 
 def test_a_figure_is_seen_from_the_folder_of_the_slides(deck):
@@ -227,12 +232,13 @@ def test_a_deck_lists_no_answer_outside_the_notes(site):
 # In a browser
 
 
-@pytest.fixture
-def tab(browser, site):
+@pytest.fixture(scope="module")
+def tab(browser, tmp_path_factory):
     """A tab with the deck of the small book, whose pictures are as large as real ones."""
     from PIL import Image
 
     assets.install()
+    site = small_book(tmp_path_factory.mktemp("slides"))
     (site / "_static").mkdir()
     for name in ("vendor", "slides"):
         shutil.copytree(ROOT / "book" / "_static" / name, site / "_static" / name)
@@ -257,18 +263,6 @@ def test_slides_fit_and_ask_no_other_site(tab):
     assert tab.watch.faults == []
 
 
-def test_what_does_not_fit_would_be_found(tab):
-    """Also text that has become too small: half of a long list does not fit at any size."""
-    tab.evaluate("""() => {
-      const body = document.querySelector(".text .body");
-      body.innerHTML = "<p>word </p>".repeat(90);
-      fitAll();
-    }""")
-    found = slide_sheets.faults(tab)
-    assert any("too large" in fault for fault in found)
-    assert any("has text of" in fault for fault in found)
-
-
 def test_notes_hold_formulas_that_every_window_can_draw(tab):
     """The window of the notes has no MathJax: what it is sent must be MathML."""
     assert tab.evaluate("document.querySelectorAll('aside.notes mjx-container').length") == 0
@@ -279,3 +273,15 @@ def test_the_theme_can_be_changed(tab):
     before = tab.evaluate(colour)
     tab.keyboard.press("t")
     assert tab.evaluate(colour) != before
+
+
+def test_what_does_not_fit_would_be_found(tab):
+    """Also text that has become too small: half of a long list does not fit at any size."""
+    tab.evaluate("""() => {
+      const body = document.querySelector(".text .body");
+      body.innerHTML = "<p>word </p>".repeat(90);
+      fitAll();
+    }""")
+    found = slide_sheets.faults(tab)
+    assert any("too large" in fault for fault in found)
+    assert any("has text of" in fault for fault in found)

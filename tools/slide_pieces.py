@@ -32,6 +32,8 @@ TABLE_ROWS = 11
 CAPTION = 240  # characters; what is left of a caption goes to the notes
 KEY_SENTENCES = 4
 
+LATER = "<p>The answer is further down in the chapter.</p>"
+
 FIRST = "Look at this first"
 """The title of a figure that a question of a self-check speaks of."""
 
@@ -232,7 +234,8 @@ def figure_slide(page: Page, figure: Tag, title: str = "") -> Slide:
 def predicted(page: Page, paragraph: Tag) -> Slide:
     """A prediction that a chapter asks for."""
     body = f"<p class='question'>{question_of(page, paragraph)}</p>"
-    notes = explained(page, paragraph)
+    shown = next(filter(is_figure, paragraph.find_next_siblings()), None)
+    notes = explained(page, paragraph) or (explained(page, shown) if shown else "") or LATER
     return Slide("question", "Predict", body, notes, page.seen_from_slides(""))
 
 
