@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 import math
@@ -11,6 +12,7 @@ import re
 import sys
 import threading
 import time
+import weakref
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import datetime
@@ -36,7 +38,7 @@ from nst_teach import (
     transfer,
 )
 from nst_teach.estimates import Estimate
-from nst_teach.interactive import _network, curves, engine
+from nst_teach.interactive import _network, curves, engine, release
 from nst_teach.interactive.controls import _files
 from nst_teach.interactive.embed import to_jpeg
 from nst_teach.interactive.engine import Mark, Point
@@ -896,3 +898,31 @@ def test_two_settings_differ_only_in_what_matters(make):
     assert not same_settings(settings, replace(settings, seed=1))
     assert same_objective(settings, replace(settings, optimizer="lbfgs", seed=4))
     assert not same_objective(settings, replace(settings, beta=1.0))
+
+
+# --- many of them --------------------------------------------------------------------------------
+
+
+def test_memory_does_not_grow_with_the_studios(network):
+    """A cell that is run again makes another one; tools/growth.py measures two hundred of them."""
+
+    def make_and_forget():
+        return weakref.ref(studio("chelsea", "dots", size=SIZE, network=network))
+
+    first, second = make_and_forget(), make_and_forget()
+    gc.collect()
+    assert first() is not None, "its widgets may be on the screen"
+    for _ in range(release.ALIVE - 1):
+        make_and_forget()
+    gc.collect()
+    assert first() is None
+    assert second() is not None
+
+
+def test_a_studio_whose_widgets_are_gone_still_runs(make):
+    """As one that is assigned to a name, many cells above."""
+    old = make()
+    for _ in range(release.ALIVE):
+        make()
+    assert old.run(3).engine.step == 3
+    assert old.change(alpha=2.0).result.steps == 3

@@ -2,7 +2,7 @@
 
 Modules, in order of their dependencies: `words` (labels and ranges), `settings`, `engine` (the run,
 without widgets), `frames`, `curves`, `code`, `embed` (the studio in a static page), `pictures`,
-`controls` and `view` (the widgets). Chapter 7 shows the studio at work.
+`controls`, `release` and `view` (the widgets). Chapter 7 shows the studio at work.
 
 The package is not named `studio`, because `nst_teach.studio` is the public function.
 """

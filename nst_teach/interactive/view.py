@@ -19,10 +19,11 @@ from torch import Tensor
 from nst_teach.images import save_image
 from nst_teach.interactive import curves, embed
 from nst_teach.interactive.code import transfer_call
-from nst_teach.interactive.controls import CONTROLS
+from nst_teach.interactive.controls import CONTROLS, WIDE
 from nst_teach.interactive.engine import Engine, Point, take_over
 from nst_teach.interactive.frames import Frames
 from nst_teach.interactive.pictures import PictureView
+from nst_teach.interactive.release import release_the_oldest
 from nst_teach.interactive.settings import Settings, picture, start_of
 from nst_teach.interactive.words import action, control_names, message, tool
 from nst_teach.memory import TransferError
@@ -35,7 +36,6 @@ SHARE = 0.1  # the largest share of the time that may be spent on drawing
 MEBIBYTE = 2**20
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 STYLE_SHEET = Path(__file__).with_name("studio.css")
-WIDE = widgets.Layout(width="auto")
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,14 @@ class Studio:
             name: CONTROLS[name](settings, network, self._asked) for name in self.shown
         }
         self.kept: Kept | None = None
-        self._drawing, self._quiet = threading.RLock(), False
+        self._drawing, self._quiet, self._released = threading.RLock(), False, False
         self._next, self._drawn_state = 0.0, ""
         self._make_stage()
         self._make_buttons()
         self.widget = self._laid_out(with_tools=shown is None)
         self.engine.listen = self._heard
         self.refresh()
+        release_the_oldest(self)
 
     # Public interface
 
@@ -292,8 +293,16 @@ class Studio:
         cost = time.perf_counter() - now
         self._next = now + max(INTERVAL, cost / SHARE)
 
+    def release(self) -> None:
+        """Give up the widgets, which are about to be closed: the run remains."""
+        with self._drawing:
+            self._released = True
+            self.engine.listen = lambda: None
+
     def refresh(self) -> None:
         """Redraw everything."""
+        if self._released:
+            return
         with self._drawing:
             self._drawn_state = self.engine.state
             self._show_frames()
