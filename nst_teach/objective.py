@@ -26,7 +26,7 @@ STYLE_STRENGTH = 30.0
 
 WEAK_SMOOTHING = 0.1
 """A weight of the total variation, per β, that lowers the grain at no cost in style or content, as
-VGG-19 judges twelve pairs at three sizes (tools/defaults.py; the model card)."""
+VGG-19 judges twelve pairs at four sizes (tools/defaults.py; the model card)."""
 
 MEMORIES = ("normal", "low")
 
@@ -84,8 +84,9 @@ class StyleObjective:
         precision: of the network's arithmetic: `"float32"`, `"bfloat16"`, or `"auto"`, the faster
             of the two on the device (`nst_teach.precision`). The targets are always computed in
             float32.
-        memory: `"normal"`, or `"low"`: the image is evaluated tile by tile, with the same losses
-            and gradient, in little memory and about twice the time (`nst_teach.tiles`).
+        memory: `"normal"`, or `"low"`: features are computed again when their gradient is due and,
+            of an image larger than 1024 pixels, tile by tile: the same losses and gradient, in
+            little memory and more time (`nst_teach.tiles`).
 
     Attributes:
         precision: `"float32"` or `"bfloat16"`.
