@@ -61,7 +61,7 @@ def main(argv: Sequence[str]) -> int:
 
 def work_folder(output: Path) -> Path:
     """Where the finished frames of a film are kept until it is complete."""
-    return output.with_name(f"{output.name}.frames")
+    return output.parent / f"{output.name}.frames"  # also for an output without a name
 
 
 def _film(arguments: argparse.Namespace, work: Path) -> str:

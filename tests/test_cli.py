@@ -389,6 +389,11 @@ def test_a_misspelt_option_is_explained(command, capsys, words):
     assert option in capsys.readouterr().err
 
 
+def test_a_film_without_a_name_is_refused(capsys):
+    assert cli.main(["film", "clip", "dots", "-o", ""]) == 2
+    assert "use an ending such as .mp4" in said(capsys)
+
+
 @pytest.mark.parametrize(
     "words",
     ["", "chelsea", "chelsea dots", "chelsea dots -o out.png --nonsense", "chelsea dots -o",
