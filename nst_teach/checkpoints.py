@@ -76,7 +76,8 @@ class Origin:
     Attributes:
         objective: its fingerprint, which is the same in every process (`lasting_fingerprint`).
         beginning: a hash of the initial image, and of what an earlier run hands over.
-        optimizer, learning_rate: as for `transfer`.
+        optimizer: as for `transfer`.
+        learning_rate: as for `transfer`.
     """
 
     objective: str
