@@ -653,12 +653,12 @@ OUR_BETA = (
 @task("Another tutorial's β", points=3, reread=(CHAPTER, "A converter"))
 def our_beta(answer: Answer) -> None:
     """`our_beta(alpha, beta, content_shape, style_shape)`: our β for α = 1."""
-    cases = [_their_setting(answer) for _ in range(3)]
+    cases = [_their_setting(answer, scale) for scale in (1e4, 1e4, 1.0)]
     answer.through(_ours).compare(_measured, cases, mistakes=OUR_BETA, otherwise=TWO_UNITS)
 
 
-def _their_setting(answer: Answer) -> tuple[float, float, Shape, Shape]:
+def _their_setting(answer: Answer, scale: float) -> tuple[float, float, Shape, Shape]:
     deep, h, w = answer.inputs.sides(3)
     shallow, wide_h, wide_w = answer.inputs.sides(3)
     shapes = (1, deep, h, w), (1, shallow + deep, wide_h, wide_w)
-    return _positive(answer), 1e4 * _positive(answer), *shapes
+    return _positive(answer), scale * _positive(answer), *shapes

@@ -330,8 +330,10 @@ class _Laboratory:
         self.plan["evaluations"] = 100
         self.more, self.broken = more, self.values[fails:]
         self.results: dict[str, Result] = {}
+        self.follows = True
 
     def run(self, plan: Plan, value: Any) -> Result:
+        self.follows = self.follows and plan == self.plan
         if value in self.broken:
             raise MemoryError(BROKEN)
         history = [_record(n + 1, self.levels[value]) for n in range(self.spent[value])]
@@ -366,6 +368,11 @@ def compare(answer: Answer) -> None:
     for count, spent, more in ((3, 40, "left"), (4, 73, "roughness")):
         laboratory = _Laboratory(answer, [spent] * count, more=more)
         made = answer(laboratory.plan, laboratory.run, laboratory.measure)
+        if not laboratory.follows:
+            answer.reject(
+                "another-plan", "your function calls run with something else than the plan",
+                "`run` takes the plan, and one of its values, in this order.",
+            )  # fmt: skip
         if not laboratory.is_as_it_was():
             answer.reject(
                 "changed-result", "after the call, a result of `run` is no longer what it was",

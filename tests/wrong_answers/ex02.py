@@ -128,6 +128,15 @@ def functional(stack):
     return Averaging(stack)
 
 
+@wrong("average_pooling", expects="wrong-value")
+def all_but_the_first_module(stack):
+    first, *others = stack
+    others = [
+        nn.AvgPool2d(m.kernel_size, m.stride) if isinstance(m, nn.MaxPool2d) else m for m in others
+    ]
+    return nn.Sequential(first, *others)
+
+
 @wrong("average_pooling", expects="changed-network")
 def in_the_given_network(stack):
     for index, module in enumerate(stack):
@@ -360,6 +369,14 @@ def with_hooks(stack, names, layers, x):
     return captured
 
 
+@wrong("capture", expects="missing-key")
+def forgets_the_last_module(stack, names, layers, x):
+    captured = {}
+    for name, module in list(zip(names, stack, strict=True))[:-1]:
+        x = captured[name] = module(x.clone())
+    return {name: captured[name] for name in layers}
+
+
 @wrong("capture", expects="relu-for-conv")
 def the_trap(stack, names, layers, x):
     captured = {}
@@ -495,6 +512,15 @@ def held(stack, names, x):
         x = module(x)
         results[name] = x
     return results
+
+
+@wrong("name_of", expects="wrong-value")
+def not_the_last_layer(tensor, stack, names, x):
+    for name, module in list(zip(names, stack, strict=True))[:-1]:
+        x = module(x.clone())
+        if x.shape == tensor.shape and torch.allclose(x, tensor):
+            return name
+    return "unknown"
 
 
 @wrong("name_of", expects="truth-overwritten")

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from wrong_answers import right, wrong
+from wrong_answers import BANK, right, wrong
 
 # total_loss
 
@@ -540,6 +540,12 @@ def by_trying(alpha, beta, content_shape, style_shape):
     N = style_shape[1]
     style = F.mse_loss(gram_matrix(f) / N, gram_matrix(s) / N)
     return beta * style / style_loss(gram_matrix(f), gram_matrix(s)) / (alpha * theirs / ours)
+
+
+@wrong("our_beta", expects="wrong-value")
+def one_too_many(alpha, beta, content_shape, style_shape):
+    right_one = next(e.answer for e in BANK if e.task == "ex05.our_beta" and not e.expects)
+    return right_one(alpha, beta, content_shape, style_shape) + 1
 
 
 @wrong("our_beta", expects="ratio-kept")

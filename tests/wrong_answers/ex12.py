@@ -351,6 +351,11 @@ def counts_from_zero(plan, run, measure):
     return _rows(plan, run, measure, lambda plan, result: len(result.history) - 1)
 
 
+@wrong("compare", expects="another-plan")
+def settings_for_the_plan(plan, run, measure):
+    return _rows(plan, lambda _, value: run(plan["settings"], value), measure, _history)
+
+
 @wrong("compare", expects="error-swallowed")
 def leaves_failures_out(plan, run, measure):
     rows = []
