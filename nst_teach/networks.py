@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils import checkpoint as recomputation
 
 from nst_teach import arguments, samples
 from nst_teach.images import CONVENTIONS, check_image, device_advice, load_image, preprocess
@@ -173,10 +173,10 @@ class FeatureNetwork(nn.Module):
                     here[name] = measure(name, x.to(image.dtype))
             return x, here
 
+        checkpoint: Callable[..., Any] = recomputation.checkpoint  # pyright: ignore[reportUnknownMemberType]
         x = self._input(image)
         for block in self._blocks(wanted):
-            again: Any = checkpoint(run, x, block, use_reentrant=False, preserve_rng_state=False)
-            x, here = again
+            x, here = checkpoint(run, x, block, use_reentrant=False, preserve_rng_state=False)
             found |= here
         return found
 

@@ -2,8 +2,8 @@
 
     python tools/defaults.py --exact FILE --pictures FOLDER [--pictures FOLDER ...] [--show FOLDER]
 
-The twelve pairs of tools/grain.py are stylised with `petite` at 192, 256, 384 and 512 pixels,
-with half, once and twice the default β, without total variation and with a tenth of β for its weight.
+The twelve pairs of tools/grain.py are stylised with `petite` at 192, 256, 384 and 512 pixels, with
+half, once and twice the default β, without total variation and with a tenth of β for its weight.
 Each image is judged by the exact VGG-19 to relu3_1: the Gram distance to the style, the drift from
 the content, the share of fine detail and the total variation.
 
