@@ -234,7 +234,7 @@ def test_a_run_that_is_killed_three_times_ends_as_if_it_had_not_been():
     adam, lbfgs = done.stdout.splitlines()
     assert adam.startswith("adam: killed 3 times")
     assert lbfgs.startswith("lbfgs: killed 3 times")
-    assert done.stdout.count("the same bit for bit") == 2
+    assert done.stdout.count("all the same bit for bit") == 2
 
 
 # --- when it is written --------------------------------------------------------------------------

@@ -3,10 +3,10 @@
     python tools/kills.py [--kills N] [--seed N] [--size PIXELS] [--steps N] [OPTIMISER ...]
 
 A child process runs `transfer` with a checkpoint after every step. The parent kills it at a random
-moment, while it computes or writes a file, and begins it again with the same arguments. After so
-many kills it may end. Its image, history, steps and loss are then compared, bit for bit, with those
-of a run in a process that nobody disturbed. Without optimisers it tries adam and lbfgs. The exit
-status is 1 if anything differs. It needs Linux or macOS.
+moment, while it starts, computes or writes a file, and begins it again with the same arguments. A
+run that comes to its end is compared with one in a process that nobody disturbed: image, history,
+steps and loss, bit for bit. Without optimisers it tries adam and lbfgs. The exit status is 1 if
+anything differs. It needs Linux or macOS.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from nst_teach import Result, load_image, load_network, transfer
 from nst_teach.checkpoints import Checkpoint, load_checkpoint
 
 PATIENCE = 300  # seconds, the most that a child may take
+LONGEST = 0.5  # of the time of a whole run: the most after which a child is killed
 
 
 def run(arguments: argparse.Namespace, optimizer: str, checkpoint: Path | None) -> Result:
@@ -88,34 +89,41 @@ def experiment(
 ) -> dict[str, Any]:
     """Kill one run again and again; returns what became of it."""
     answer, checkpoint = folder / f"{optimizer}.json", folder / f"{optimizer}.checkpoint"
-    run(arguments, optimizer, None)  # in the parent: torch imports much of itself only now
-    began = time.monotonic()
-    in_a_child(lambda: identity(run(arguments, optimizer, None)), answer, PATIENCE)
-    whole, alone = json.loads(answer.read_text(encoding="utf-8")), time.monotonic() - began
-    answer.unlink()
-    kills, at, leftovers, early, life = 0, [], 0, 0, 2 * alone / arguments.kills
+
+    def outcome() -> dict[str, Any]:
+        return json.loads(answer.read_text(encoding="utf-8"))
 
     def resumed() -> dict[str, Any]:
         return identity(run(arguments, optimizer, checkpoint))
 
+    run(arguments, optimizer, None)  # in the parent: torch imports much of itself only now
+    in_a_child(lambda: identity(run(arguments, optimizer, None)), answer, PATIENCE)
+    whole = outcome()
+    began = time.monotonic()
+    in_a_child(resumed, answer, PATIENCE)
+    longest, kills, at, hit, ended = (
+        LONGEST * (time.monotonic() - began),
+        0,
+        set[int](),
+        0,
+        [outcome()],
+    )
+    checkpoint.unlink()
     while kills < arguments.kills:
-        if not in_a_child(resumed, answer, dice.uniform(0, 2 * life)):
-            checkpoint.unlink()  # it has come to its end: once more from the beginning
-            early += 1
-            life *= 0.8
+        if not in_a_child(resumed, answer, dice.uniform(0, longest)):
+            ended.append(outcome())  # it came to its end first: once more from the beginning
+            checkpoint.unlink()
             continue
         kills += 1
-        hidden = [file for file in folder.iterdir() if file.name.startswith(f".{optimizer}-")]
-        leftovers += bool(hidden)
+        hit += any(file.name.startswith(f".{optimizer}-") for file in folder.iterdir())
         with contextlib.suppress(ValueError):  # none yet; a damaged one would stop the next child
-            at.append(load_checkpoint(checkpoint).steps)
+            at.add(load_checkpoint(checkpoint).steps)
     in_a_child(resumed, answer, PATIENCE)
-    found = json.loads(answer.read_text(encoding="utf-8"))
-    remaining = [file.name for file in folder.iterdir() if file.name.startswith(".")]
+    ended.append(outcome())
     return {
-        "kills": kills, "while writing": leftovers, "different steps": len(set(at)),
-        "ended before": early, "same": found == whole, "left over": remaining,
-        "whole": whole, "found": found,
+        "kills": kills, "while writing": hit, "different steps": len(at), "runs": len(ended),
+        "different": [found for found in ended if found != whole], "whole": whole,
+        "left over": [file.name for file in folder.iterdir() if file.name.startswith(".")],
     }  # fmt: skip
 
 
@@ -135,15 +143,14 @@ def main(argv: list[str] | None = None) -> int:
     for optimizer in arguments.optimizers:
         with tempfile.TemporaryDirectory() as folder:
             outcome = experiment(arguments, optimizer, Path(folder), random.Random(arguments.seed))
-        whole = outcome["whole"]
-        failed |= not outcome["same"] or bool(outcome["left over"])
+        whole, different = outcome["whole"], outcome["different"]
+        failed |= bool(different or outcome["left over"])
         print(
             f"{optimizer}: killed {outcome['kills']} times, {outcome['while writing']} of them "
             f"while a file was being written, with checkpoints of {outcome['different steps']} "
-            f"different steps; {outcome['ended before']} runs ended before they were killed. "
-            f"{whole['steps']} steps, {whole['evaluations']} evaluations, "
-            f"loss {whole['loss']:.6g}: "
-            + ("the same bit for bit" if outcome["same"] else f"not the same: {outcome['found']}")
+            f"different steps. {outcome['runs']} runs came to their end, of {whole['steps']} steps "
+            f"and {whole['evaluations']} evaluations, with a loss of {whole['loss']:.6g}: "
+            + (f"not the same: {different}" if different else "all the same bit for bit")
             + (f"; left over: {outcome['left over']}" if outcome["left over"] else ""),
             flush=True,
         )
