@@ -105,8 +105,8 @@ def transfer(
 
     Returns:
         A `Result`: the image after the last step, and its `loss`. Ctrl-C, a callback that returns
-        False, a loss that is not finite or a lack of memory end the run early; the result then
-        holds the best image so far, and `stopped` records the reason.
+        False, a loss that is not finite, a lack of memory or a graphics card that fails end the
+        run early; the result then holds the best image so far, and `stopped` records the reason.
 
     Raises:
         ImageError, NetworkError, ValueError: unusable input.

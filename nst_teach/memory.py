@@ -22,6 +22,14 @@ def lacks_memory(error: BaseException) -> bool:
     return known or any(sign in str(error).lower() for sign in signs)
 
 
+def loses_device(error: BaseException) -> bool:
+    """Whether a graphics card has failed: nothing on it can be read any more in this process."""
+    signs = ("cuda error", "hip error", "mps error", "device-side assert")
+    kind = getattr(torch, "AcceleratorError", None)  # torch 2.8 and later
+    known = kind is not None and isinstance(error, kind)
+    return not lacks_memory(error) and (known or any(s in str(error).lower() for s in signs))
+
+
 def memory_reason(image: Tensor) -> str:
     """The message for the user, whichever allocator failed."""
     height, width = image.shape[-2:]

@@ -44,3 +44,4 @@ class Stop(StrEnum):
     INTERRUPTED = "interrupted"
     NOT_FINITE = "the loss was not finite"
     OUT_OF_MEMORY = "memory ran out"
+    DEVICE_LOST = "the graphics card failed"

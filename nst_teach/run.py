@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from time import monotonic
 from typing import Any, TypedDict, cast
 
 import numpy as np
@@ -25,7 +26,7 @@ from nst_teach.checkpoints import (
     start_fingerprint,
 )
 from nst_teach.images import ImageSource, load_image
-from nst_teach.memory import lacks_memory, memory_advice, memory_reason
+from nst_teach.memory import lacks_memory, loses_device, memory_advice, memory_reason
 from nst_teach.objective import Losses, Objective, StyleObjective, fingerprint
 from nst_teach.optimizers import Optimizer, make_optimizer
 from nst_teach.progress import progress_bar
@@ -34,6 +35,7 @@ from nst_teach.results import Memory, Result
 from nst_teach.starts import STARTS, as_start, make_start
 
 DEFAULT_SIZE = 256  # longer side in pixels; 100 L-BFGS steps take about 10 s on two CPU cores
+SECURE_EVERY = 1.0  # seconds between two copies of the best image from a graphics card
 DEFAULT_STEPS = 150  # from a content start, the image hardly changes after that
 
 Callback = Callable[[Record, Tensor], Any]
@@ -86,7 +88,8 @@ def optimize(
     run = _Run(objective, minimiser, _Past.of(earlier, identity, minimiser.step), callback)
     run.go(steps, progress, keeper)
     state = {} if run.broken else minimiser.state_dict()
-    pictures = objective if isinstance(objective, StyleObjective) else None
+    lost = run.stopped is Stop.DEVICE_LOST  # and with it the pictures of the objective
+    pictures = objective if isinstance(objective, StyleObjective) and not lost else None
     return Result(
         image=run.best.image,
         history=run.history,
@@ -166,6 +169,7 @@ class _Run:
     """One run: evaluates, records, handles failures, and keeps the best image.
 
     Attributes:
+        safe: the best image of a moment ago, on the CPU.
         best: the image to return: the best so far in [0, 1] or, after the last step, its result.
         lowest: the image of the lowest loss so far, which may leave [0, 1].
         broken: whether the state of the optimiser has become unusable.
@@ -182,6 +186,7 @@ class _Run:
         self.started = time.perf_counter()
         start = optimizer.image.detach().clamp(0, 1)
         self.best = self.last = self.lowest = _Evaluated(start)
+        self.safe, self.secured = self.best, monotonic()
         self.broken, self.reason = False, ""
         self.stopped: Stop | None = None
         self.done = 0  # the steps before the moment in the checkpoint
@@ -230,6 +235,7 @@ class _Run:
             )
             for name in KEPT
         )
+        self._secure()
 
     def _walk(self, steps: int) -> None:
         try:
@@ -245,7 +251,7 @@ class _Run:
             self.broken = True  # it may have interrupted a line search
             self._end_early(Stop.INTERRUPTED)
         except (MemoryError, RuntimeError) as error:
-            self._out_of_memory(error)
+            self._end_by_fault(error)
         self._clip_the_lowest()
 
     def _finish(self) -> None:
@@ -274,7 +280,7 @@ class _Run:
         objective, record = self.objective, self.best.record
         if not isinstance(objective, StyleObjective) or objective.precision == "float32":
             return
-        if record is None:
+        if record is None or self.stopped is Stop.DEVICE_LOST:
             return
         try:
             with torch.no_grad():
@@ -328,6 +334,14 @@ class _Run:
             self.lowest = new
         if new.total < self.best.total and (self.optimizer.bounded or _in_range(new.image)):
             self.best = new
+        self._secure()
+
+    def _secure(self) -> None:
+        """Copy the best image to the CPU, now and then: a graphics card that fails takes all."""
+        now, on_cpu = monotonic(), self.best.image.device.type == "cpu"
+        if on_cpu or now >= self.secured + SECURE_EVERY or self.safe.record is None:
+            self.safe = replace(self.best, image=self.best.image.cpu())  # no copy if it is there
+            self.secured = now
 
     def _report(self, record: Record, image: Tensor) -> None:
         self.bar.n = min(record.step - self.past.steps, self.bar.total or 0)
@@ -338,6 +352,15 @@ class _Run:
 
     def _end_early(self, stop: Stop, reason: str = "") -> None:
         self.stopped, self.reason = stop, reason or str(stop)
+
+    def _end_by_fault(self, error: BaseException) -> None:
+        if loses_device(error) and self.safe.record is not None:
+            self.broken, self.best = True, self.safe
+            self.lowest = self.safe  # the others cannot be read
+            reason = f"{Stop.DEVICE_LOST} ({str(error).splitlines()[0]}). Restart the kernel."
+            self._end_early(Stop.DEVICE_LOST, _warned(reason))
+        else:
+            self._out_of_memory(error)
 
     def _out_of_memory(self, error: BaseException) -> None:
         with memory_advice(self.optimizer.image):

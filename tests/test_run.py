@@ -756,6 +756,54 @@ def test_too_little_memory_later_on_keeps_the_best_picture(bowl, start, optimize
     assert torch.equal(result.image, best_in_range(objective))
 
 
+LOST_DEVICE = {
+    "CUDA's": RuntimeError("CUDA error: unspecified launch failure\nCompile with …"),
+    "an assertion's": RuntimeError("device-side assert triggered"),
+    "ROCm's": RuntimeError("HIP error: the operation cannot be performed"),
+}
+
+
+@pytest.mark.parametrize("error", LOST_DEVICE.values(), ids=LOST_DEVICE.keys())
+@EVERY_OPTIMIZER
+def test_a_graphics_card_that_fails_leaves_the_best_picture(bowl, start, optimizer, error):
+    """Simulated: the picture is on the CPU, where a run copies it each second from a card."""
+    objective = bowl({3: error})
+    with pytest.warns(RuntimeWarning, match=r"card failed \(.*\). Restart the kernel. The best"):
+        result = optimize(objective, start, optimizer=optimizer, steps=9, progress=False)
+    assert result.stopped is Stop.DEVICE_LOST
+    assert result.memory is None
+    assert torch.equal(result.image, best_in_range(objective))
+    assert result.loss == objective.loss(result.image).item()
+
+
+def test_a_graphics_card_that_fails_at_once_is_an_error(bowl, start):
+    """There is no picture to keep, and the message is torch's own."""
+    error = RuntimeError("CUDA error: no CUDA-capable device is detected")
+    with pytest.raises(RuntimeError) as caught:
+        optimize(bowl({1: error}), start, steps=5, progress=False)
+    assert caught.value is error
+
+
+FAULTS = [float("nan"), MemoryError(), KeyboardInterrupt(), KeyError("typo")]
+
+
+@stops_early
+@EVERY_OPTIMIZER
+@pytest.mark.parametrize("trouble", FAULTS, ids=repr)
+def test_after_a_fault_the_next_run_is_as_if_there_had_been_none(bowl, start, optimizer, trouble):
+    """The kernel stays usable: no setting, lock or thread of the run that failed remains."""
+    options = {"optimizer": optimizer, "steps": 4, "progress": False}
+    before = optimize(bowl(), start, **options)
+    settings = torch.is_grad_enabled(), torch.get_num_threads(), torch.backends.cudnn.deterministic
+    with contextlib.suppress(KeyError):
+        optimize(bowl({3: trouble}), start, **options)
+    after = torch.is_grad_enabled(), torch.get_num_threads(), torch.backends.cudnn.deterministic
+    assert after == settings
+    again = optimize(bowl(), start, **options)
+    assert torch.equal(again.image, before.image)
+    assert totals(again) == totals(before)
+
+
 @EVERY_LACK_OF_MEMORY
 def test_too_little_memory_for_the_targets_says_what_to_do_too(run, monkeypatch, error):
     """The first pass through the network comes before the first evaluation."""
