@@ -154,7 +154,8 @@ def _network(arguments: argparse.Namespace) -> str:
     """Try the options out on a small picture; returns the name of the network."""
     picture = Image.radial_gradient("L")
     small = {"size": min(arguments.size, TRIAL), "steps": min(arguments.steps, 1), "quiet": True}
-    small["style_size"] = min(arguments.style_size or TRIAL, TRIAL)
+    style_size = TRIAL if arguments.style_size is None else arguments.style_size
+    small["style_size"] = min(style_size, TRIAL)
     trial = vars(arguments) | {"photo": picture, "style": picture.rotate(90)} | small
     return str(transfer_of(argparse.Namespace(**trial)).settings["network"])
 

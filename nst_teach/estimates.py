@@ -45,6 +45,10 @@ after 20, 50 and 100 steps."""
 
 LEAST_SIDE = 32  # pixels; a smaller size is no advice
 
+RESERVE = 150_000_000
+"""Bytes for libraries that are loaded during a run, and for what the allocator cannot reuse. Under
+a limit of addresses (`ulimit -v`), a run of 1.35 GB needed 1.42."""
+
 MOST_BYTES = 8000
 """Bytes per pixel that a run hardly exceeds: with L-BFGS, `petite` needs 1600 and VGG-19 3100."""
 
@@ -273,17 +277,18 @@ def check_memory(work: Work, size: tuple[int, int], *, optimizer: str, steps: in
     Raises:
         TransferError: more is needed than is free; the message names the largest size that fits.
     """
-    free = machine.memory().free
-    if work.device.type != "cpu" or size[0] * size[1] * MOST_BYTES <= free:
+    pixels = size[0] * size[1]
+    if work.device.type != "cpu" or pixels * MOST_BYTES <= machine.memory().free - RESERVE:
         return
     try:
         needed = bytes_needed(work, size, optimizer=optimizer, steps=steps)
     except NetworkError:  # layers that do not exist, or that small images are too small for
         return
+    free = machine.memory().free - RESERVE  # only now: counting has loaded libraries
     if needed > free:
         raise TransferError(
             f"{size[1]}×{size[0]} pixels need about {_bytes(needed)} with {work.network.name}; "
-            f"only {_bytes(free)} of memory are free. "
+            f"only {_bytes(max(0, free))} of memory are free. "
             f"{_what_fits(work, size, free, optimizer, steps)}"
         )
 

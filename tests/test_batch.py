@@ -149,6 +149,13 @@ def test_files_of_one_name_keep_their_extensions(folder):
     assert names(folder / "out") == ["Cat.jpg--dots.png", "cat.png--dots.png", "cup--dots.png"]
 
 
+@pytest.mark.parametrize("option", ["--style-size=0", "--style-size=-1", "--size=0", "--seed=-1"])
+def test_an_option_that_spoils_all_pictures_is_found_before_the_work(folder, capsys, option):
+    assert run(option) == 2
+    assert len(said(capsys)) == 1
+    assert not (folder / "out").exists()
+
+
 def test_names_that_cannot_be_told_apart_are_refused(folder, capsys):
     for path in ("photos/a--b.png", "photos/a.png", "styles/c.png", "styles/b--c.png"):
         save_image(load_image("rocket", size=48), folder / path)

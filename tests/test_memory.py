@@ -21,7 +21,7 @@ from nst_teach import (
 )
 from nst_teach.calibration import Work
 from nst_teach.clips import Clip
-from nst_teach.estimates import MOST_BYTES, bytes_needed, check_memory
+from nst_teach.estimates import MOST_BYTES, RESERVE, bytes_needed, check_memory
 from nst_teach.film import paint_clip
 from nst_teach.machine import Memory
 from nst_teach.networks import VGG19_PLAN, build_vgg
@@ -38,10 +38,10 @@ def network() -> FeatureNetwork:
 
 @pytest.fixture
 def free(monkeypatch):
-    """Sets how many bytes are free."""
+    """Sets how many bytes are free, beyond the reserve."""
 
     def leave(count: float) -> None:
-        state = Memory(total=10**12, available=int(count))
+        state = Memory(total=10**12, available=int(count) + RESERVE)
         monkeypatch.setattr(machine, "memory", lambda: state)
 
     return leave
@@ -138,6 +138,15 @@ def test_exactly_enough_is_enough(work, free):
     free(needed - 1)
     with pytest.raises(TransferError):
         check_memory(work, (64, 64), **RUN)
+
+
+def test_what_counting_itself_takes_is_not_counted_as_free(work, monkeypatch):
+    """It loads libraries; on a small machine, what was free before is not free after it."""
+    needed = bytes_needed(work, (300, 400), **RUN)
+    states = iter([Memory(10**12, needed + RESERVE), Memory(10**12, needed + RESERVE - 1)])
+    monkeypatch.setattr(machine, "memory", lambda: next(states))
+    with pytest.raises(TransferError):
+        check_memory(work, (300, 400), **RUN)
 
 
 def test_where_memory_is_plenty_nothing_is_counted(work, free, monkeypatch):
