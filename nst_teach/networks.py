@@ -173,7 +173,7 @@ class FeatureNetwork(nn.Module):
                     here[name] = measure(name, x.to(image.dtype))
             return x, here
 
-        checkpoint: Callable[..., Any] = recomputation.checkpoint  # pyright: ignore[reportUnknownMemberType]
+        checkpoint: Callable[..., Any] = recomputation.checkpoint  # pyright: ignore
         x = self._input(image)
         for block in self._blocks(wanted):
             x, here = checkpoint(run, x, block, use_reentrant=False, preserve_rng_state=False)
