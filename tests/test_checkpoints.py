@@ -8,6 +8,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -36,7 +37,7 @@ from nst_teach.checkpoints import (
     load_checkpoint,
 )
 from nst_teach.networks import build_vgg
-from nst_teach.optimizers import OPTIMIZERS
+from nst_teach.optimizers import OPTIMIZERS, make_optimizer
 from nst_teach.outputs import promised, remove_leftovers
 
 EVERY_OPTIMIZER = pytest.mark.parametrize("optimizer", OPTIMIZERS)
@@ -184,6 +185,28 @@ def test_every_early_end_leaves_a_checkpoint(file, optimizer, end):
     assert same(run(file, optimizer=optimizer), run(optimizer=optimizer))
 
 
+@EXACT
+def test_no_later_step_changes_a_snapshot(optimizer):
+    """Or Ctrl-C in the middle of a step would leave a checkpoint of no step at all."""
+    begin = torch.full((1, 3, 4, 4), 0.5)
+    whole = make_optimizer(optimizer, begin.clone().requires_grad_(True))
+    snapshots = []
+
+    def evaluate(image):
+        with torch.enable_grad():
+            image = image.detach().requires_grad_(True)
+            loss = valley(image).total
+        return loss.detach(), torch.autograd.grad(loss, image)[0]
+
+    whole.run(evaluate, 6, lambda: snapshots.append(whole.snapshot()))
+    for taken, snapshot in enumerate(snapshots, start=1):
+        other = make_optimizer(optimizer, begin.clone().requires_grad_(True))
+        other.load_state_dict(snapshot)
+        assert other.step == taken
+        other.run(evaluate, 6 - taken, lambda: None, resumed=True)
+        assert torch.equal(other.image, whole.image)
+
+
 def test_a_continued_run_has_checkpoints_too(file, monkeypatch):
     """One that begins with an earlier result, and with the optimiser's memory."""
     first = run(optimizer="adam", steps=4)
@@ -194,11 +217,11 @@ def test_a_continued_run_has_checkpoints_too(file, monkeypatch):
 
 
 def test_seconds_go_on_from_those_in_the_file(file):
-    run(file, steps=4)
+    run(file, steps=4, callback=lambda *_: time.sleep(0.02))
     before = load_checkpoint(file).history
     resumed = run(file)
     assert [r.seconds for r in resumed.history[: len(before)]] == [r.seconds for r in before]
-    assert resumed.history[-1].seconds > before[-1].seconds
+    assert resumed.history[len(before)].seconds > before[-1].seconds > 0.05
 
 
 @pytest.fixture(scope="module")
