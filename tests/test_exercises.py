@@ -474,7 +474,7 @@ def test_executor_that_is_left_behind_does_no_harm():
 
 @pytest.mark.parametrize(
     "result",
-    [torch.zeros(2), torch.zeros(1, 3, 4, 4), "text", [1, 2], (), {}, {"a": None}, object(), 3j],
+    [torch.zeros(1, 3, 4, 4), "text", {"a": None}, object()],
     ids=lambda result: type(result).__name__,
 )
 def test_no_result_makes_a_check_fail(result):
