@@ -91,7 +91,7 @@ def test_a_number_of_any_kind_is_a_weight(value, number):
 @pytest.mark.parametrize(
     "value",
     [-1, NAN, INF, -INF, 10**400, True, False, "1", None, [1], {}, 1j, Decimal(1), np.bool_(True),
-     np.array([1.0]), torch.tensor([1.0]), torch.tensor(True), object()],
+     np.array([1.0]), torch.tensor([1.0]), torch.tensor(True), object],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_weight_is_refused(value):
