@@ -526,9 +526,16 @@ def test_ctrl_c_at_any_moment_is_clean(command, tmp_path, capsys, share, duratio
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert status in (0, cli.EXIT_INTERRUPTED)
-    assert "Traceback" not in capsys.readouterr().err
+    errors = capsys.readouterr().err
+    lost = status == cli.EXIT_BAD_INPUT and LOST_IN_TORCH in errors
+    assert status in (0, cli.EXIT_INTERRUPTED) or lost
+    assert "Traceback" not in errors
     assert unfinished(tmp_path) == []
+
+
+LOST_IN_TORCH = "could not determine the shape"
+"""While torch wraps the bytes of a file, its C++ turns an interruption into this error of its own;
+the command then says that the weights cannot be read, and ends as cleanly."""
 
 
 @pytest.fixture(scope="module")
