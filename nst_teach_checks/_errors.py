@@ -135,12 +135,12 @@ HINTS: tuple[tuple[str, str, str], ...] = (
         "know. What does its signature say?",
     ),
     (
-        r"'dict' object has no attribute|unsupported operand .*'dict'",
+        r"'dict' object has no attribute|unsupported operand .*'dict'|got \{.*expected a tensor",
         "whole-dictionary",
         "You have a whole dictionary here. Which of its entries do you need?",
     ),
     (
-        r"'str' object has no attribute|unsupported operand .*'str'",
+        r"'str' object has no attribute|unsupported operand .*'str'|got '.*expected a tensor",
         "names-for-values",
         "You have a string where you need a number or a tensor. A loop over a dictionary runs "
         "over its keys: how do you get the values?",

@@ -383,7 +383,7 @@ def test_a_folder_of_something_else_is_left_alone(frames, tmp_path):
     [
         ({"steps": -1}, ValueError, "steps=-1 was given"),
         ({"first_steps": 1.5}, ValueError, "first_steps=1.5 was given"),
-        ({"passes": 0}, ValueError, "passes=0 was given; expected a whole number from 1"),
+        ({"passes": 0}, ValueError, "passes=0 was given; expected a whole number, 1 or more"),
         ({"passes": True}, ValueError, "passes=True was given"),
         ({"temporal": -1.0}, ValueError, "temporal=-1.0 was given"),
         ({"motion": "farneback"}, ValueError, "motion='farneback' was given"),
