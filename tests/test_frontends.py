@@ -77,9 +77,11 @@ def coarse(picture: np.ndarray) -> np.ndarray:
 
 
 def halt(studio) -> dict:
-    """Pause, wait until it is, and return what the kernel holds."""
-    studio.press(action("pause"))
-    studio.button(action("resume")).wait_for()
+    """Pause, unless a fast run has ended; wait, and return what the kernel holds."""
+    ended = studio.button(action("more"))
+    if not ended.is_visible():
+        studio.press(action("pause"))
+    studio.button(action("resume")).or_(ended).wait_for()
     return settled(studio)
 
 
