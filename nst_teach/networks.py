@@ -319,7 +319,7 @@ def on_device(network: FeatureNetwork, device: torch.device | str | None) -> Fea
     Raises:
         NetworkError: a device that cannot be used; or what was given is no network.
     """
-    if not isinstance(cast(object, network), nn.Module):  # a tool may have a network of its own
+    if not isinstance(cast(object, network), FeatureNetwork):
         raise NetworkError(
             f"network={type(network).__name__} was given; expected a FeatureNetwork, a name such "
             "as 'petite', or None for the default."

@@ -49,11 +49,11 @@ DEAD = 1e-4
 RANDOM_SEED = 0
 
 
-class TeacherNetwork(torch.nn.Module):
+class TeacherNetwork(FeatureNetwork):
     """A teacher with the interface of a `FeatureNetwork`, for stylisations to compare with."""
 
     def __init__(self, teacher: Teacher):
-        super().__init__()
+        torch.nn.Module.__init__(self)  # it has no layers of its own
         self.teacher, self.name = teacher, "exact VGG-19 to relu3_1"
 
     def forward(self, image: Tensor, layers) -> dict[str, Tensor]:

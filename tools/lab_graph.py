@@ -61,11 +61,11 @@ def _per_layer(network: FeatureNetwork, content: str, style: str) -> tuple[str, 
 # The objective as a function of all its inputs
 
 
-class Listener(nn.Module):
+class Listener(FeatureNetwork):
     """A network whose weights are given from outside, and that stores its last features."""
 
     def __init__(self, network: FeatureNetwork):
-        super().__init__()
+        nn.Module.__init__(self)  # it has no layers of its own
         self.network = network
         self.weights = dict(network.state_dict())
         self.features: dict[str, Tensor] = {}
