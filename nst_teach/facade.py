@@ -94,8 +94,9 @@ def transfer(
             percent; the `loss` of the result is computed in float32. On six pairs at 160 pixels,
             with `petite`, it was up to 3 % higher after 150 steps than in float32, and up to 14 %
             after 30 (benchmarks/precision.py).
-        memory: `"normal"`, or `"low"` for large images: half the memory or less, in about 1.4 times
-            the time up to 1024 pixels and two to three times above, see `StyleObjective`.
+        memory: `"normal"`, or `"low"` for large images: about half the memory for features, in 1.4
+            times the time up to 1024 pixels and two to three times above, see `StyleObjective`.
+            What the optimiser keeps stays the same.
         checkpoint: a file into which the run is written every minute, or a `Checkpoint` with
             another interval. A run that was killed continues from it when it is called again with
             the same arguments, and one that has finished when `steps` is higher. With the same

@@ -86,7 +86,7 @@ class StyleObjective:
             float32.
         memory: `"normal"`, or `"low"`: features are computed again when their gradient is due and,
             of an image larger than 1024 pixels, tile by tile: the same losses and gradient, in
-            little memory and more time (`nst_teach.tiles`).
+            less memory and more time (`nst_teach.tiles`).
 
     Attributes:
         precision: `"float32"` or `"bfloat16"`.

@@ -86,7 +86,7 @@ def add_run(p: argparse.ArgumentParser) -> None:
         "--memory",
         choices=MEMORIES,
         default="normal",
-        help="low: half the memory or less, 1.4 to 3 times the time (%(default)s)",
+        help="low: half the memory for features, 1.4 to 3 times the time (%(default)s)",
     )
 
 

@@ -26,7 +26,7 @@ from nst_teach.networks import FeatureNetwork, NetworkError
 if TYPE_CHECKING:
     from nst_teach.objective import Losses, StyleObjective
 
-TILE = 1024  # pixels; VGG-19 then needs about 1.5 GB, whatever the size of the image
+TILE = 1024  # pixels; the features of one tile then take about 1.5 GB with VGG-19
 
 Parts = Mapping[str, Tensor]
 """What was found in the features of one layer, by name."""
