@@ -7,7 +7,6 @@ because no ReLU works in place here. Chapter 2 of the course looks inside.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import re
@@ -22,7 +21,15 @@ from torch import Tensor, nn
 from torch.utils import checkpoint as recomputation
 
 from nst_teach import arguments, samples
-from nst_teach.images import CONVENTIONS, check_image, device_advice, load_image, preprocess
+from nst_teach.images import (
+    CONVENTIONS,
+    ImageError,
+    check_image,
+    device_advice,
+    load_image,
+    preprocess,
+)
+from nst_teach.outputs import promised
 from nst_teach.weight_files import NetworkError as NetworkError
 from nst_teach.weight_files import WeightFile, open_weights, plain_tensors, read_weights, reason
 
@@ -538,23 +545,16 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
     packed = {key: value.contiguous() for key, value in state.items()}  # not in channels_last
     import safetensors.torch
 
-    target = path.resolve()  # a symbolic link is kept; and a file, until the new one is complete
-    hidden = target.with_name(f".{target.stem[:100]}-{os.getpid()}{target.suffix}")
     try:
-        if path.suffix == ".safetensors":
-            safetensors.torch.save_file(packed, hidden, notes)
-        else:
-            torch.save(packed, hidden)
-        hidden.replace(target)
-    except (
-        OSError,
-        RuntimeError,
-        safetensors.SafetensorError,
-    ) as error:
+        with promised(path) as hidden:
+            if path.suffix == ".safetensors":
+                safetensors.torch.save_file(packed, hidden, notes)
+            else:
+                torch.save(packed, hidden)
+    except ImageError as error:  # of `promised`; it says what to do
+        raise NetworkError(str(error)) from error
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         raise NetworkError(f"cannot write {path}: {error}. Choose another folder.") from error
-    finally:
-        with contextlib.suppress(OSError):  # already moved, or in a folder that is not there
-            hidden.unlink()
     return path
 
 
