@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import html
+import itertools
 import json
 import math
 import random
@@ -577,6 +579,31 @@ def test_a_class_with_one_form_alone_has_a_page_too(tmp_path, name):
     assert ("there are no answers from after" in page(found)) == (
         name == "after.csv" and not found.tasks_to_repeat and not found.tasks
     )
+
+
+def test_what_was_chosen_before_is_not_shown_as_chosen_after(tmp_path):
+    """A question that everybody had right after the course has nothing that was chosen instead."""
+    found = summarise(read(small_class(tmp_path)))
+    students = found.questions[0].after.of
+    learned = dataclasses.replace(
+        found.questions[0],
+        before=Count(0, students),
+        after=Count(students, students),
+        missed_before=(("A misconception given up", students),),
+        missed_after=(),
+    )
+    found = dataclasses.replace(found, questions=(learned, *found.questions[1:]))
+    assert "A misconception given up" not in page(found)
+    early = dataclasses.replace(learned, after=None)
+    shown = page(dataclasses.replace(found, questions=(early,)))
+    assert "Chosen instead, before" in shown
+    assert f"A misconception given up ({students})" in shown
+
+
+def test_text_ends_its_lists_where_they_end(many):
+    few = dataclasses.replace(many, misconceptions=many.misconceptions[:3], tasks=())
+    lines = list(text.lines(few))
+    assert not any(line == after == "" for line, after in itertools.pairwise(lines))
 
 
 @pytest.mark.parametrize(("screen", "theme"), [("desk", "light"), ("phone", "dark")])

@@ -89,7 +89,7 @@ def _parts(summary: Summary) -> Iterator[str]:
         yield "<h2>Questions</h2>"
         yield _KEY
         yield _questions(summary)
-        yield "<h2>Misconceptions that remain</h2>"
+        yield "<h2>Misconceptions</h2>"
         yield _misconceptions(summary)
     if summary.tasks:
         yield "<h2>Tasks of the exercises</h2>"
@@ -124,14 +124,16 @@ def _repeat(summary: Summary) -> str:
 
 
 def _questions(summary: Summary) -> str:
-    head = ("Question", "From 0 to 100 %", "Right before", "Right after", "Chosen instead, after")
+    last = "after" if any(q.after for q in summary.questions) else "before"
+    instead = f"Chosen instead, {last}"
+    head = ("Question", "From 0 to 100 %", "Right before", "Right after", instead)
     rows = (
         _row(
             f"{q.number}. {escape(q.concept)} <small>chapter {q.chapter}</small>",
             _track(q.before, q.after),
             _count(q.before),
             _count(q.after),
-            _missed(words.tally(q.missed_after or q.missed_before)),
+            _missed(words.tally(q.missed_after if q.after else q.missed_before)),
         )
         for q in summary.questions
     )

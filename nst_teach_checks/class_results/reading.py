@@ -101,6 +101,7 @@ class _Reader:
 
     def __init__(self, folder: Path, inventory: Inventory) -> None:
         self.folder, self.inventory = folder, inventory
+        self.form_of = {q.name: form for form, qs in inventory.forms.items() for q in qs}
         self.sheets: dict[tuple[str, Time], Sheet] = {}
         self.reports: dict[tuple[str, str], list[TaskReport]] = {}
         self.places: dict[tuple[str, str], str] = {}
@@ -178,13 +179,11 @@ class _Reader:
 
     def form(self, path: Path, head: list[str]) -> str | None:
         """The form that a table's first line asks for, if the line is as it must be."""
-        names = {q.name: form for form, qs in self.inventory.forms.items() for q in qs}
-        upper = [name.upper() for name in head]
-        columns = [name for name in upper if name in names]
-        forms = sorted({names[name] for name in columns})
+        columns = [name.upper() for name in head if name.upper() in self.form_of]
+        forms = sorted({self.form_of[name] for name in columns})
         if not head or head[0].lower() != STUDENT:
             self.fault(path, f"the first column must be '{STUDENT}', and the first line name it")
-        elif unknown := [name for name in head[1:] if name.upper() not in names]:
+        elif unknown := [name for name in head[1:] if name.upper() not in self.form_of]:
             hint = "there are A01 to A24 and B01 to B24; delete columns with names or addresses"
             self.fault(path, f"unknown question '{unknown[0]}'; {hint}")
         elif len(forms) > 1:
@@ -248,13 +247,12 @@ class _Reader:
         data = self.json(path)
         if data is None:
             return
-        names = {q.name: form for form, qs in self.inventory.forms.items() for q in qs}
         given: dict[str, str] = {}
         for source in _code(data):
             for name, value in self.assigned(path, source):
-                if name in names:
+                if name in self.form_of:
                     given[name] = value
-        forms = sorted({names[name] for name in given})
+        forms = sorted({self.form_of[name] for name in given})
         if len(forms) != 1:
             found = "both forms" if forms else "no question of the inventory"
             self.fault(path, f"asks {found}; expected the notebook of one form")
@@ -339,7 +337,7 @@ def _task(student: str, entry: dict[str, Any]) -> TaskReport:
 
 
 def _code(notebook: Any) -> Iterator[str]:
-    """The source of each answer in a notebook; of other code there is no need."""
+    """The source of each answer in a notebook; other code is not needed."""
     cells = notebook.get("cells", []) if isinstance(notebook, dict) else []
     for cell in cells:
         name = cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")

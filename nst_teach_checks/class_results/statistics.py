@@ -1,6 +1,6 @@
 """Gains and proportions with 95 % intervals, so that a class of twelve is not over-read.
 
-Numbers alone: nothing here knows a question, a student or a page. No interval is drawn by chance.
+Numbers alone: nothing here knows a question, a student or a page, and nothing is drawn at random.
 Proportions have the exact interval of Clopper and Pearson (Biometrika 26, 1934). Means have
 Student's interval, and a ratio of means has Fieller's (J. R. Stat. Soc. B 16, 1954), which are
 exact if what is averaged is normal.
@@ -17,7 +17,7 @@ from scipy.special import betaincinv, stdtrit
 
 CONFIDENCE = 0.95
 FEWEST = 5
-"""Students needed for the interval of a gain. With fewer, equal scores by chance look certain."""
+"""Students needed for the interval of a gain. Fewer may score alike by chance, and look certain."""
 
 TAIL = (1 - CONFIDENCE) / 2
 

@@ -38,12 +38,12 @@ def _questions(summary: Summary) -> Iterator[str]:
 
 
 def _misconceptions(summary: Summary) -> Iterator[str]:
-    yield from ("", "Misconceptions that remain, by students who chose them, before and after")
+    yield from ("", "Misconceptions, by students who chose them before and after")
     for entry in summary.misconceptions[:MOST]:
         counts = f"{words.short(entry.before):>8}  {words.share(entry.after)}"
         yield f"  {entry.name:52} {counts}"
-    if more := len(summary.misconceptions) - MOST:
-        yield f"  … and {more} less frequent ones, on the page" if more > 0 else ""
+    if (more := len(summary.misconceptions) - MOST) > 0:
+        yield f"  … and {more} less frequent ones, on the page"
 
 
 def _tasks(summary: Summary) -> Iterator[str]:

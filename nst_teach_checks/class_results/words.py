@@ -21,7 +21,7 @@ INTERVALS = (
     "The 95 % interval of a number holds the true values that are compatible with it: computed for "
     "many classes, such intervals contain the true value in about 95 of 100, or in more. "
     "Proportions have the exact interval of Clopper and Pearson, the gain of the class has "
-    "Fieller's, and the mean of single gains has Student's."
+    "Fieller's, and the mean of the individual gains has Student's."
 )
 
 FORMS = (
@@ -93,7 +93,7 @@ def gains(summary: Summary) -> list[tuple[str, str]]:
 
 
 def judged(summary: Summary) -> str:
-    """What the interval of the class's gain allows to say."""
+    """What can be said of the class's gain, given its interval."""
     gain = summary.gain
     if gain is None or gain.of_means is None:
         return ""
