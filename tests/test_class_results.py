@@ -12,6 +12,7 @@ import random
 import shutil
 import sys
 
+import guide_parts
 import inventory_formats as formats
 import numpy as np
 import pages
@@ -313,8 +314,9 @@ def test_the_page_says_that_nothing_was_learned(tmp_path):
 
 
 def test_the_guides_table_is_that_of_the_simulated_class():
-    guide = simulated_class.GUIDE.read_text(encoding="utf-8")
-    assert simulated_class.with_excerpt(guide) == guide, "run: tools/simulated_class.py --guide"
+    text = (ROOT / guide_parts.GUIDE).read_text(encoding="utf-8")
+    expected = guide_parts.with_part(text, "simulated_class.py", simulated_class.excerpt())
+    assert expected == text, "run: tools/simulated_class.py --guide"
 
 
 # Files

@@ -429,9 +429,3 @@ def test_what_the_guide_treats_at_length_has_the_same_name():
     guide = (ROOT / inventory.GUIDE).read_text(encoding="utf-8")
     treated = set(re.findall(r'^\*\*"(.+?)"\*\*', guide, re.M))
     assert len(treated & {entry.name for entry in CONTENT.misconceptions.values()}) >= 12
-
-
-@pytest.mark.parametrize("guide", ["no marker", f"{inventory.BEGIN}\n{inventory.BEGIN}"])
-def test_a_guide_without_its_markers_is_refused(guide):
-    with pytest.raises(inventory.InventoryError, match="once each"):
-        inventory.with_list(guide, "| table |")

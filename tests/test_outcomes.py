@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import guide_parts
 import outcomes
 import pytest
 from conftest import ROOT
@@ -27,8 +28,8 @@ def test_the_course_is_read():
 
 
 def test_the_table_is_what_the_source_gives():
-    guide = (ROOT / outcomes.GUIDE).read_text(encoding="utf-8")
-    assert outcomes.expected() == guide, "run: python tools/outcomes.py"
+    text = (ROOT / guide_parts.GUIDE).read_text(encoding="utf-8")
+    assert outcomes.expected() == text, "run: python tools/outcomes.py"
 
 
 def without(place: int) -> list[outcomes.Outcome]:
@@ -83,7 +84,11 @@ def test_rows_name_tasks_and_questions_by_their_numbers():
     assert outcomes.tested(row, KNOWN) == "self-check 4.7"
 
 
-@pytest.mark.parametrize("guide", ["no marker", f"{outcomes.BEGIN}\n{outcomes.BEGIN}"])
-def test_a_guide_without_its_markers_is_refused(guide):
-    with pytest.raises(outcomes.OutcomesError, match="once each"):
-        outcomes.with_table(guide, "| table |")
+BEGIN, END = "<!-- from {} -->", "<!-- end of what is from {} -->"
+
+
+@pytest.mark.parametrize("source", ["outcomes.yml", "inventory.yml", "simulated_class.py"])
+@pytest.mark.parametrize("text", ["no marker", f"{BEGIN}\n{BEGIN}\n{END}", BEGIN, END])
+def test_a_guide_without_its_markers_is_refused(text, source):
+    with pytest.raises(guide_parts.GuideError, match="once each"):
+        guide_parts.with_part(text.format(*[source] * 3), source, "| table |")

@@ -4,10 +4,10 @@ the key that `nst-teach class` reads, and examples of the files of answers that 
     python tools/inventory.py            write the files that changed
     python tools/inventory.py --check    write nothing; fail if the source is faulty or a file stale
 
-The one source is book/inventory.yml, the formats are those of tools/inventory_formats.py and
-tools/inventory_qti.py. In each
-form the correct options are spread equally over the four positions, in an order that depends on
-the name of the form alone. The list of misconceptions in book/teaching.md is written as well.
+The one source is book/inventory.yml, and the formats are those of tools/inventory_formats.py and
+tools/inventory_qti.py. In each form the correct options are spread equally over the four
+positions, in an order that depends on the name of the form alone. The list of misconceptions in
+book/teaching.md is written as well.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from typing import Any
 import inventory_formats as formats
 import inventory_qti
 import yaml
+from guide_parts import GUIDE, GuideError, with_part
 from inventory_formats import FORMS, Inventory, Misconception, Option, Question
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = "book/inventory.yml"
-GUIDE = "book/teaching.md"
 DOWNLOADS = "book/_static/inventory"
 KEY = "nst_teach_checks/class_results/inventory.json"
 """What `nst-teach class` reads: the options in the order of the forms, and what each stands for."""
@@ -36,9 +36,6 @@ RIGHT = "right"
 OPTIONS = 4
 CHAPTERS = range(1, 13)
 """The chapters that teach; each is the subject of a concept."""
-
-BEGIN, END = "<!-- from inventory.yml -->", "<!-- end of what is from inventory.yml -->"
-"""Between these lines the teacher's guide is generated."""
 
 
 class InventoryError(ValueError):
@@ -185,16 +182,10 @@ def expected(root: Path = ROOT) -> dict[Path, bytes]:
         texts[root / DOWNLOADS / f"{name}.csv"] = formats.answers(content.forms[form])
     texts[root / KEY] = formats.key(content)
     guide = root / GUIDE
-    texts[guide] = with_list(guide.read_text(encoding="utf-8"), formats.misconceptions(content))
+    misconceptions = formats.misconceptions(content)
+    name = Path(SOURCE).name
+    texts[guide] = with_part(guide.read_text(encoding="utf-8"), name, misconceptions)
     return {path: text.encode() for path, text in texts.items()} | packages
-
-
-def with_list(guide: str, table: str) -> str:
-    """The teacher's guide with `table` between its two markers."""
-    if guide.count(BEGIN) != 1 or guide.count(END) != 1:
-        raise InventoryError(f"{GUIDE}: needs the lines '{BEGIN}' and '{END}', once each.")
-    before, _, rest = guide.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{table}\n{END}{rest.partition(END)[2]}"
 
 
 def stale(root: Path = ROOT) -> list[Path]:
@@ -222,7 +213,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         changed = [path.relative_to(ROOT) for path in (stale() if options.check else write())]
-    except InventoryError as error:
+    except (InventoryError, GuideError) as error:
         print(error, file=sys.stderr)
         return 1
     for path in changed:

@@ -13,21 +13,19 @@ import argparse
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from guide_parts import GUIDE, GuideError, with_part
 
 import nst_teach_checks as checks
 from nst_teach_checks.class_results.inventory import load
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = "book/outcomes.yml"
-GUIDE = "book/teaching.md"
-BEGIN, END = "<!-- from outcomes.yml -->", "<!-- end of what is from outcomes.yml -->"
-"""Between these lines the teacher's guide is generated."""
 
 PROMISE = "**You will be able to**"
 CHECK = "check"
@@ -222,26 +220,19 @@ def expected(root: Path = ROOT) -> str:
     outcomes, known = read(root), course(root)
     if found := sorted(problems(outcomes, known)):
         raise OutcomesError("\n".join(f"{SOURCE}: {problem}" for problem in found))
-    return with_table((root / GUIDE).read_text(encoding="utf-8"), table(outcomes, known))
+    guide = (root / GUIDE).read_text(encoding="utf-8")
+    return with_part(guide, Path(SOURCE).name, table(outcomes, known))
 
 
-def with_table(guide: str, text: str) -> str:
-    """The teacher's guide with `text` between its two markers."""
-    if guide.count(BEGIN) != 1 or guide.count(END) != 1:
-        raise OutcomesError(f"{GUIDE}: needs the lines '{BEGIN}' and '{END}', once each.")
-    before, _, rest = guide.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{text}\n{END}{rest.partition(END)[2]}"
-
-
-def main(arguments: Iterable[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line; the return value is the exit status."""
     parser = argparse.ArgumentParser(description="Write the table of the outcomes.")
     parser.add_argument("--check", action="store_true", help="write nothing, report what is wrong")
-    options = parser.parse_args(None if arguments is None else list(arguments))
+    options = parser.parse_args(arguments)
     guide = ROOT / GUIDE
     try:
         text = expected()
-    except OutcomesError as error:
+    except (OutcomesError, GuideError) as error:
         print(error, file=sys.stderr)
         return 1
     if text == guide.read_text(encoding="utf-8"):

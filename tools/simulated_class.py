@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from guide_parts import GUIDE, with_part
 from numpy.typing import NDArray
 
 from nst_teach_checks.class_results import words
@@ -31,9 +32,7 @@ from nst_teach_checks.class_results.inventory import LETTERS, Inventory, load
 from nst_teach_checks.class_results.reading import TIMES, read
 from nst_teach_checks.class_results.summary import summarise
 
-GUIDE = Path(__file__).resolve().parents[1] / "book/teaching.md"
-BEGIN, END = "<!-- from simulated_class.py -->", "<!-- end of what is from simulated_class.py -->"
-"""Between these lines a part of the teacher's guide is generated."""
+ROOT = Path(__file__).resolve().parents[1]
 
 STUDENTS, SEED = 12, 1
 """The class of the guide."""
@@ -71,10 +70,7 @@ class Model:
         return float((after - before) / (1 - before))
 
     def deviation_of_gain(self) -> float:
-        """The standard deviation of the gain of one student's worth of means, by the delta method.
-
-        The gain of n students has this one divided by √n.
-        """
+        """The standard deviation of the class's gain times √n, for n students, by the delta method."""
         gain, ability = self.gain(), float(np.var(ABILITIES))
         variance = 0.0
         for time, factor in zip(TIMES, (1 - gain, 1.0), strict=True):
@@ -232,14 +228,6 @@ def excerpt() -> str:
     return "".join(f"| {name} | {value} |\n" for name, value in rows)
 
 
-def with_excerpt(guide: str) -> str:
-    """The teacher's guide with the table between its two markers."""
-    if guide.count(BEGIN) != 1 or guide.count(END) != 1:
-        raise ValueError(f"{GUIDE.name}: needs the lines '{BEGIN}' and '{END}', once each.")
-    before, _, rest = guide.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{excerpt()}\n{END}{rest.partition(END)[2]}"
-
-
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description="Write the results of an invented class.")
@@ -250,7 +238,9 @@ def main() -> None:
     parser.add_argument("--without-learning", action="store_true")
     options = parser.parse_args()
     if options.guide:
-        GUIDE.write_text(with_excerpt(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+        guide = ROOT / GUIDE
+        text = with_part(guide.read_text(encoding="utf-8"), Path(__file__).name, excerpt())
+        guide.write_text(text, encoding="utf-8")
         return
     if options.folder is None:
         parser.error("name the folder that is to be written, or give --guide")
