@@ -69,9 +69,8 @@ HINTS: tuple[tuple[str, str, str], ...] = (
     (
         r"shapes cannot be multiplied|Expected size for",
         "shapes-do-not-fit",
-        "Print the .shape of both factors in this line. In a product of matrices, the columns of "
-        "the first must be as many as the rows of the second. Which of the two has to be "
-        "transposed?",
+        "Print the .shape of both factors in this line. In a product of matrices, the first must "
+        "have as many columns as the second has rows. Does one of the two have to be transposed?",
     ),
     (
         r"is invalid for input of size|view size is not compatible",

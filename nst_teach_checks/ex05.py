@@ -403,8 +403,9 @@ LARGE = (2, 3, 64, 96)
 """A batch with so many pixels that chance hardly matters."""
 
 FARTHEST, CORRELATED = 0.02, 0.04
-"""How far the shares of white noise may be from even, and how far it may follow its neighbours or
-the photograph: 4 deviations or more of these sums of chance."""
+"""The largest difference allowed between the distribution of the noise and the uniform one, and the
+largest correlation with its neighbours or with the photograph. White noise of the size of `LARGE`
+exceeds them less than once in a billion checks."""
 
 
 @task("Start from noise", points=2, reread=(CHAPTER, "Where to start"))
@@ -437,17 +438,25 @@ def _must_be_even(answer: Answer, noise: Tensor, photo: Tensor) -> None:
             "one-for-the-batch", "given two photographs, both of your images are the same",
             "A random number for each colour of each pixel, in every image of the batch.",
         )  # fmt: skip
-    if abs(_correlation(noise, photo)) > CORRELATED:
+    if abs(follows := _correlation(noise, photo)) > CORRELATED:
+        tone = "bright" if follows > 0 else "dark"
         answer.reject(
-            "photo-in-the-noise", "where the photograph is bright, your image tends to be bright",
+            "photo-in-the-noise", f"where the photograph is bright, your image tends to be {tone}",
             "That is another of the initialisations in the chapter. This one should contain "
             "nothing of the photograph.",
         )  # fmt: skip
-    numbers = noise.flatten()
+    numbers, levels = noise.flatten(), noise.unique()
     beside = [_correlation(noise.narrow(axis, 1, noise.shape[axis] - 1),
                            noise.narrow(axis, 0, noise.shape[axis] - 1))
               for axis in (1, 2, 3)]  # fmt: skip
-    if max(map(abs, beside)) > CORRELATED or len(numbers.unique()) < len(numbers) // 2:
+    unrelated, repeated = max(map(abs, beside)) < CORRELATED, len(levels) < len(numbers) // 2
+    if unrelated and repeated and _are_steps(levels):
+        answer.reject(
+            "few-values", f"your image has only {len(levels)} different values",
+            "White noise may take any value between 0 and 1. Are the numbers that you draw whole "
+            "ones, or rounded?",
+        )  # fmt: skip
+    if repeated or not unrelated:
         answer.reject(
             "not-white", "some of your pixels can be predicted from others",
             "In white noise each number is drawn by itself: no blocks, no blur, no tiles. How many "
@@ -459,9 +468,15 @@ def _must_be_even(answer: Answer, noise: Tensor, photo: Tensor) -> None:
         answer.reject(
             "not-even", f"{tenths[0]:.0%} of your numbers are below 0.1, and {1 - tenths[1]:.0%} "
                         "are 0.9 or more",
-            "All values from 0 to 1 should be as frequent as any other. Which of torch's random "
-            "functions draws evenly?",
+            "Every value between 0 and 1 should be equally likely. Which of torch's random "
+            "functions draws from such a distribution?",
         )  # fmt: skip
+
+
+def _are_steps(levels: Tensor) -> bool:
+    """Whether sorted values are equally far apart, as whole or rounded numbers are."""
+    gaps = levels.diff()
+    return bool(gaps.max() < 1.5 * gaps.min())
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:

@@ -170,7 +170,7 @@ def _must_run(answer: Answer, made: Plan) -> None:
         if texts:
             answer.reject(
                 "number-as-text", f"{texts[0]} is {used[texts[0]]!r}, a text",
-                "A number has no quotation marks. Text cannot be compared or multiplied.",
+                "Digits in quotation marks are text. Write a number without them.",
             )  # fmt: skip
         if not isinstance(used["seed"], int):
             answer.reject(
@@ -370,7 +370,7 @@ def compare(answer: Answer) -> None:
         made = answer(laboratory.plan, laboratory.run, laboratory.measure)
         if not laboratory.follows:
             answer.reject(
-                "another-plan", "your function calls run with something else than the plan",
+                "another-plan", "your function calls run with something other than the plan",
                 "`run` takes the plan, and one of its values, in this order.",
             )  # fmt: skip
         if not laboratory.is_as_it_was():

@@ -285,6 +285,25 @@ def two_tiles(photo, seed):
     return part.repeat(1, 1, 1, 3)[..., : photo.shape[-1]].contiguous().requires_grad_()
 
 
+@wrong("noise_start", expects="few-values")
+def whole_bytes(photo, seed):
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.randint(0, 256, photo.shape, generator=generator)
+    return (levels / 255).to(photo.dtype).requires_grad_()
+
+
+@wrong("noise_start", expects="not-white")
+def a_small_tile(photo, seed):
+    rows, columns = (-(-side // 5) for side in photo.shape[-2:])
+    tile = _random(photo[..., :5, :5], seed).repeat(1, 1, rows, columns)
+    return tile[..., : photo.shape[-2], : photo.shape[-1]].contiguous().requires_grad_()
+
+
+@wrong("noise_start", expects="photo-in-the-noise")
+def a_third_of_the_negative(photo, seed):
+    return a_third_of_the_photo(1 - photo, seed)
+
+
 @wrong("noise_start", expects="one-for-the-batch")
 def one_sample_for_all(photo, seed):
     return _random(photo[:1], seed).repeat(len(photo), 1, 1, 1).requires_grad_()
