@@ -358,10 +358,9 @@ class Answer:
     ) -> str:
         """The same from a case that the answer got wrong, cut down as far as it stays wrong."""
         for small in _examples.smaller(case):
+            # A warning or an error means that the case is too small for one of the two.
             with contextlib.suppress(Exception), warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore"
-                )  # a warning, or an error: too small for one of the two
+                warnings.simplefilter("ignore")
                 made = self._bounded(functools.partial(self.value, *_values.copied(small)))
                 true = right(*_values.copied(small))
                 if _values.can_be_compared(made, true) and not alike(made, true):

@@ -231,7 +231,7 @@ def is_shown(value: Any) -> bool:
 
 
 def can_be_compared(given: Any, expected: Any) -> bool:
-    """Whether two results are small, finite, and differ in their numbers alone."""
+    """Whether two results hold finite numbers in the same shape."""
     one, other = as_tensor(given), as_tensor(expected)
     if one is None or other is None or one.shape != other.shape or not one.numel():
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import torch
@@ -300,6 +299,7 @@ def content_target(answer: Answer) -> None:
 def _walk(
     loss_of: Callable[[Tensor], Tensor], start: Tensor, steps: int, learning_rate: float,
     *, optimizer: Any = torch.optim.Adam, forget: bool = True, sign: float = 1.0,
+    clip: bool = False,
 ) -> tuple[Tensor, list[float]]:  # fmt: skip
     """The right descent; the options make it a wrong one."""
     image = start.clone().requires_grad_()
@@ -311,6 +311,8 @@ def _walk(
         loss = loss_of(image)
         (sign * loss).backward()
         stepper.step()
+        if clip:
+            image.data.clamp_(0, 1)
         history.append(loss.item())
     return image.detach(), history
 
@@ -337,23 +339,9 @@ def _wrong_walk(**changes: Any) -> Callable[..., Any]:
     return lambda loss_of, start, steps, rate: _walk(loss_of, start, steps, rate, **changes)
 
 
-def _inside(
-    loss_of: Any, start: Tensor, steps: int, rate: float, *, last: bool = False
-) -> tuple[Tensor, list[float]]:
-    """A run clipped to [0, 1] after each step, or after the last one only."""
-    if last:
-        image, history = _walk(loss_of, start, steps, rate)
-        return image.clamp(0, 1), history
-    image = start.clone().requires_grad_()
-    adam, history = torch.optim.Adam([image], lr=rate), []
-    for _ in range(steps):
-        adam.zero_grad()
-        loss = loss_of(image)
-        loss.backward()
-        adam.step()
-        image.data.clamp_(0, 1)
-        history.append(loss.item())
-    return image.detach(), history
+def _clipped_at_the_end(loss_of: Any, start: Tensor, steps: int, rate: float) -> Any:
+    image, history = _walk(loss_of, start, steps, rate)
+    return image.clamp(0, 1), history
 
 
 CLIPPED = (
@@ -362,8 +350,8 @@ CLIPPED = (
 )
 
 DESCEND = (
-    Mistake("clipped", _inside, CLIPPED),
-    Mistake("clipped", partial(_inside, last=True), CLIPPED),
+    Mistake("clipped", _wrong_walk(clip=True), CLIPPED),
+    Mistake("clipped", _clipped_at_the_end, CLIPPED),
     Mistake(
         "gradients-pile-up", _wrong_walk(forget=False),
         "The first step is right, but the later ones are not. backward() adds its gradient to "

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nst_teach.images import LUMA
+from nst_teach_checks import _values
 from nst_teach_checks._core import Answer, Mistake, task
 from nst_teach_checks._oracles import total
 
@@ -388,7 +389,7 @@ def region_gram(answer: Answer) -> None:
     """`region_gram(features, mask)`: the mean of f fᵀ over the region of a mask `(1, 1, H, W)`."""
     cases = [_region(answer, batch, dtype) for batch, dtype in KINDS]
     made = answer(*cases[0])
-    exact = isinstance(made, Tensor) and _are_close(made, _exact_region_gram(*cases[0]))
+    exact = _values.alike(made, _exact_region_gram(*cases[0]), rtol=1e-4, atol=1e-8)
     right = _exact_region_gram if exact else _region_gram
     answer.compare(right, cases, mistakes=REGION, otherwise=ONES)
     answer.gradients(right, cases[0])
@@ -412,10 +413,6 @@ def _overlaps(small: int, large: int) -> Tensor:
     low = torch.maximum(ends[:-1, None], pixels)
     covered = (torch.minimum(ends[1:, None], pixels + 1) - low).clamp(min=0)
     return covered * small / large
-
-
-def _are_close(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.allclose(one.double(), other.double(), rtol=1e-4)
 
 
 def _region(answer: Answer, batch: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
