@@ -11,10 +11,10 @@ import itertools
 import statistics
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -22,8 +22,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from nst_teach.networks import FeatureNetwork, NetworkError
-from nst_teach.objective import Losses, StyleObjective
+from nst_teach.objective import Layers, Losses, StyleObjective, layer_weights
 from nst_teach.optimizers import LBFGS_HISTORY
+from nst_teach.precision import choose_precision
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
 from nst_teach.run import optimize
@@ -91,6 +92,29 @@ class Work:
     masks: tuple[bool, ...] = ()
     precision: str = "float32"
     memory: str = "normal"
+
+    @classmethod
+    def asked(
+        cls,
+        network: FeatureNetwork,
+        content_layers: Layers | None,
+        style_layers: Layers | None,
+        precision: str,
+        memory: str,
+        style: object = None,
+    ) -> Work:
+        """What a run with these arguments of `transfer` evaluates, on the network's device."""
+        content = network.content_layers if content_layers is None else content_layers
+        styles = network.style_weights if style_layers is None else style_layers
+        several = cast(Sequence[object], style) if isinstance(style, (list, tuple)) else ()
+        return cls(
+            network,
+            tuple(layer_weights(content, share=False)),
+            tuple(layer_weights(styles, share=True)),
+            tuple(getattr(each, "mask", None) is not None for each in several),
+            choose_precision(precision, next(network.parameters()).device),
+            memory,
+        )
 
     @classmethod
     def of(cls, objective: StyleObjective) -> Work:

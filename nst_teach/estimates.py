@@ -20,7 +20,7 @@ from nst_teach.calibration import BOWL_STEPS, Work, arithmetic, calibration
 from nst_teach.images import ImageSource, Size, load_image
 from nst_teach.memory import TransferError
 from nst_teach.networks import FeatureNetwork, NetworkError, load_network, on_device
-from nst_teach.objective import Layers, StyleObjective, layer_weights
+from nst_teach.objective import Layers, StyleObjective
 from nst_teach.optimizers import check_optimizer
 from nst_teach.regions import Style
 from nst_teach.run import DEFAULT_SIZE, DEFAULT_STEPS, Callback
@@ -172,15 +172,7 @@ def estimate(
     longer = max(height, width) if style_size is None else style_size
     styles = style if isinstance(style, (list, tuple)) else [Style(style)]
     pictures = [load_image(each.picture, size=longer) for each in styles]
-    masks = tuple(each.mask is not None for each in styles)
-    work = Work(
-        net,
-        tuple(layer_weights(_or(content_layers, net.content_layers), share=False)),
-        tuple(layer_weights(_or(style_layers, net.style_weights), share=True)),
-        masks if isinstance(style, (list, tuple)) else (),
-        precision,
-        memory,
-    )
+    work = Work.asked(net, content_layers, style_layers, precision, memory, style)
     return predict(
         work,
         (height, width),
@@ -357,10 +349,6 @@ def multiplications(work: Work, size: tuple[int, int]) -> int:
         _, filters, height, width = features[layer].shape
         counted[0] += 2 * max(1, len(work.masks)) * filters**2 * height * width
     return counted[0]
-
-
-def _or(layers: Layers | None, default: Layers) -> Layers:
-    return default if layers is None else layers
 
 
 def _network(

@@ -16,7 +16,6 @@ from nst_teach.memory import memory_advice
 from nst_teach.networks import FeatureNetwork, load_network, on_device
 from nst_teach.objective import Layers, StyleObjective, given_layers
 from nst_teach.optimizers import check_optimizer
-from nst_teach.precision import choose_precision
 from nst_teach.progress import announced
 from nst_teach.regions import RegionalObjective, Style
 from nst_teach.results import Result
@@ -125,16 +124,7 @@ def transfer(
     device = next(network.parameters()).device
     content = load_image(content, size=size, device=device)
     style_size = max(content.shape[-2:]) if style_size is None else style_size
-    work = Work(
-        network,
-        tuple(network.content_layers if content_layers is None else content_layers),
-        tuple(network.style_layers if style_layers is None else style_layers),
-        tuple(getattr(each, "mask", None) is not None for each in style)
-        if isinstance(style, (list, tuple))
-        else (),
-        choose_precision(precision, device),
-        memory,
-    )
+    work = Work.asked(network, content_layers, style_layers, precision, memory, style)
     rows, columns = content.shape[-2:]
     with memory_advice(content):
         check_memory(work, (rows, columns), optimizer=optimizer, steps=steps)

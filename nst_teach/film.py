@@ -37,7 +37,6 @@ from nst_teach.motion import METHODS, Motion, estimate_motion
 from nst_teach.networks import FeatureNetwork, load_network
 from nst_teach.objective import Layers, Objective, StyleObjective, given_layers
 from nst_teach.outputs import promised
-from nst_teach.precision import choose_precision
 from nst_teach.progress import film_bar
 from nst_teach.records import Stop
 from nst_teach.run import DEFAULT_STEPS, optimize
@@ -311,14 +310,9 @@ class _Painter:
         return load_image(to_pil(result.image), device=content.device)
 
     def _check_memory(self, size: tuple[int, int]) -> None:
-        content_layers, style_layers = self.weights["content_layers"], self.weights["style_layers"]
-        work = Work(
-            self.network,
-            tuple(self.network.content_layers if content_layers is None else content_layers),
-            tuple(self.network.style_layers if style_layers is None else style_layers),
-            precision=choose_precision(self.weights["precision"], self.style.device),
-            memory=self.weights["memory"],
-        )
+        given = self.weights
+        layers = given["content_layers"], given["style_layers"]
+        work = Work.asked(self.network, *layers, given["precision"], given["memory"])
         check_memory(work, size, optimizer=self.optimizer, steps=BOWL_STEPS)
 
     def _objective(self, content: Tensor) -> StyleObjective:

@@ -27,8 +27,9 @@ Dashes = str | tuple[int, tuple[int, ...]]
 Look = tuple[str, Dashes]
 """Colour and dashes of a curve."""
 
-# Found by a search: with every colour blindness any two are 12 apart (CIEDE2000), and each has a
-# contrast of 3 : 1 with a light and with a dark page. In grey the dashes tell them apart.
+# Found by a search: with three kinds of colour blindness any two are 12 apart (CIEDE2000), and each
+# but the first, which is drawn on white only, has a contrast of 3 : 1 with a light and with a dark
+# page. In grey the dashes tell them apart.
 TOTAL, CONTENT = "#1f2937", "#0099aa"
 STYLES = ("#667700", "#ff0044", "#ee3399", "#8866ff", "#557777")  # shallow to deep
 DASHES: tuple[Dashes, ...] = (
