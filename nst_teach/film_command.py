@@ -108,7 +108,7 @@ def parser() -> argparse.ArgumentParser:
     """The options are those of `load_clip` and `paint_clip`, under the same names."""
     p = Parser(
         prog="nst-teach film",
-        description="Repaint a clip in the style of a picture, without flicker.",
+        description="Repaint a clip in the style of a picture, with little flicker.",
         epilog="Finished frames are kept in OUT.frames until the film is complete. After an "
         "interruption, the same command goes on from them. The film has no sound. Samples, usable "
         f"as STYLE: {', '.join(samples.names())}.",
