@@ -49,7 +49,7 @@ INVENTORY = {"inventory_before": "A", "inventory_after": "B"}
 HEAD = """\
 # Concept inventory, form {form}: {when}
 
-Each question has exactly one right option. Write its letter in quotation marks in the place of the
+Each question has exactly one right option. Write its letter in quotation marks in place of the
 first dots below the question, as in `{example} = "b"`. If you do not know, choose the option that
 seems the most plausible. Run the cells below a question if you like: they only tell whether you
 have written a letter. Work without books, and without a search. It takes about 40 minutes."""
@@ -70,7 +70,7 @@ c.CourseDirectory.course_id = "painting-with-gradients"
 c.ClearSolutions.code_stub = {{"python": {handouts.STUB!r}}}
 c.ClearSolutions.text_stub = {handouts.EMPTY_ANSWER!r}
 
-# Seconds for a cell. An endless loop of a student's is stopped by the check after ten.
+# Seconds for a cell. A check stops an endless loop of a student's by itself, and much earlier.
 c.ExecutePreprocessor.timeout = 300
 '''
 
