@@ -83,6 +83,15 @@ def test_in_grey_the_dashes_tell_curves_apart():
     assert len({dashes for _, dashes in plots.RUNS}) == len(plots.RUNS)
 
 
+@pytest.mark.parametrize("theme", PAGES)
+def test_in_grey_the_dashes_tell_curves_of_the_lab_apart(theme):
+    """Only content has no dashes, like the total: it is thinner, and of another grey."""
+    dashes = WORDS["curves"]["dashes"]
+    assert len(dashes["style"]) == len(LAB["style"])
+    assert len({*dashes["style"], dashes["total_variation"], dashes["content"]}) == len(CURVES)
+    assert colours.distance(LAB["content"], TEXTS[theme], "greyscale") >= LEAST
+
+
 @pytest.mark.parametrize("view", EYES)
 @pytest.mark.parametrize("cell", cells_with_colours())
 def test_colours_of_a_cell_are_told_apart(cell, view):

@@ -286,7 +286,10 @@ def test_curves_are_the_studios(javascript):
     code = "const run = m.History.computed(d.run); return m.svg(run.points, d.words, run);"
     run, words = curves.as_json(points, marks), STUDIO["curves"]
     found = javascript("history.mjs curve.mjs", code, run=run, words=words)
-    lines = re.compile(r'<path (?:data-line="[^"]*" )?d="(M[^"]*)" fill="none" stroke="([^"]*)"')
+    lines = re.compile(
+        r'<path (?:data-line="[^"]*" )?d="(M[^"]*)" fill="none" stroke="([^"]*)"'
+        r'(?: stroke-width="([^"]*)" stroke-linejoin="round" stroke-dasharray="([^"]*)")?'
+    )
     expected = curves.svg(points, marks)
     assert set(lines.findall(found)) == set(lines.findall(expected)) != set()
 

@@ -24,6 +24,7 @@ DECADES_SHOWN = 7  # below the maximum; smaller values are not informative
 MOST_TICKS = 6
 TOLERANCE = 1e-9  # tolerance for recognising a power of ten
 MEAN_CHARACTER = 5.6  # mean width of a character of a label, in the units of the drawing
+PALE = 0.45  # opacity of a kept run
 
 
 def svg(
@@ -38,13 +39,13 @@ def svg(
     Args:
         points: of the run.
         marks: changes made during the run.
-        kept: points of another run, drawn dashed on the same axes.
+        kept: points of another run, drawn pale on the same axes.
         cursor: a step to mark with a vertical line.
     """
     frame = Frame.around([*points, *kept])
     shapes = [_grid(frame), _marks(frame, marks)]
-    shapes += _lines(frame, kept, 'stroke-dasharray="5 4" opacity="0.55"')
-    shapes += _lines(frame, points, "")
+    shapes += _lines(frame, kept, opacity=PALE)
+    shapes += _lines(frame, points)
     if cursor is not None:
         shapes.append(_vertical(frame.x(cursor), 'stroke-width="1" opacity="0.8"'))
     title = escape(words()["curves"]["title"])
@@ -85,14 +86,17 @@ def _short(value: float | None) -> float | None:
 
 def legend(points: Sequence[Point], kept: Sequence[Point] = ()) -> str:
     """The legend, as a row of HTML that wraps where necessary."""
-    entries = [
-        f'<span><i style="background:{colour}"></i>{escape(label)}</span>'
-        for label, colour in _colours(_names(points)).items()
-    ]
+    entries = [_entry(label, *look) for label, look in _looks(_names(points)).items()]
     if kept:
-        text = escape(words()["curves"]["kept"])
-        entries.append(f'<span><i class="nst-dashed"></i>{text}</span>')
+        entries.append(_entry(words()["curves"]["kept"], "currentColor", "none", opacity=PALE))
     return f'<div class="nst-legend">{"".join(entries)}</div>'
+
+
+def _entry(label: str, colour: str, dashes: str, opacity: float = 1) -> str:
+    """A line as it is drawn, and its name."""
+    look = f'stroke="{colour}" stroke-dasharray="{dashes}" stroke-width="3" opacity="{opacity:g}"'
+    line = f'<svg viewBox="0 0 30 4" aria-hidden="true"><path d="M0 2H30" {look}/></svg>'
+    return f"<span>{line}{escape(label)}</span>"
 
 
 class Frame:
@@ -125,31 +129,31 @@ def _names(points: Sequence[Point]) -> list[str]:
     return ["total", *dict.fromkeys(name for point in points for name in point.parts)]
 
 
-def _colours(names: Iterable[str]) -> dict[str, str]:
-    """The colour of each curve: the text colour for the total, a sequence for the style layers."""
-    colours: dict[str, Any] = words()["curves"]["colours"]
+def _looks(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and dashes of each curve: the text colour for the total, a sequence for the styles."""
+    curves: dict[str, Any] = words()["curves"]
     styles = sorted(name for name in names if name.startswith("style"))
-    chosen = {"total": "currentColor"}
+    chosen = {"total": ("currentColor", "none")}
     for name in names:
-        if name.startswith("content"):
-            chosen[name] = colours["content"]
-        elif name.startswith("style"):
-            chosen[name] = colours["style"][styles.index(name) % len(colours["style"])]
+        if name.startswith("style"):
+            index = styles.index(name) % len(curves["colours"]["style"])
+            chosen[name] = (curves["colours"]["style"][index], curves["dashes"]["style"][index])
         elif name != "total":
-            chosen[name] = colours["total_variation"]
+            kind = "content" if name.startswith("content") else "total_variation"
+            chosen[name] = (curves["colours"][kind], curves["dashes"][kind])
     return chosen
 
 
-def _lines(frame: Frame, points: Sequence[Point], look: str) -> list[str]:
+def _lines(frame: Frame, points: Sequence[Point], opacity: float = 1) -> list[str]:
     """A line for each part, with the total on top."""
     lines: list[str] = []
-    for name, colour in reversed(_colours(_names(points)).items()):
+    for name, (colour, dashes) in reversed(_looks(_names(points)).items()):
         path = _path(frame, points, name)
         width = 2.2 if name == "total" else 1.4
         if path:
             lines.append(
                 f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="{width}" '
-                f'stroke-linejoin="round" {look}/>'
+                f'stroke-linejoin="round" stroke-dasharray="{dashes}" opacity="{opacity:g}"/>'
             )
     return lines
 

@@ -11,6 +11,7 @@ const WORDS = {
   style: "style {layer}",
   kept: "kept",
   colours: { content: "teal", style: ["gold", "red"] },
+  dashes: { content: "none", style: ["5 3", "1 2"] },
 };
 
 /** A point of the curves; parts that are not given are turned off. */
@@ -82,4 +83,12 @@ test("the legend names every part that was ever on", () => {
   const text = legend(points, WORDS).replace(/<[^>]*>/g, "|");
   for (const name of ["total", "content relu4_2", "style relu1_1", "style relu2_1"])
     assert.ok(text.includes(name), name);
+});
+
+test("a line has the dashes of its entry in the legend", () => {
+  const points = [point(0, 3, { relu4_2: 1 }, { relu1_1: 2, relu2_1: 2 })];
+  const dashes = (text) => [...text.matchAll(/stroke-dasharray="([^"]*)" ?(?=\/>|stroke-width="3")/g)]
+    .map(([, pattern]) => pattern);
+  assert.deepEqual(dashes(legend(points, WORDS)), ["none", "none", "5 3", "1 2"]);
+  assert.deepEqual(dashes(svg(points, WORDS)).reverse(), dashes(legend(points, WORDS)));
 });

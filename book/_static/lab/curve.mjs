@@ -14,7 +14,8 @@ import { fill } from "./words.mjs";
 /**
  * One point of the curves.
  * @typedef {{step: number, losses: Losses}} Point
- * @typedef {{name: string, label: string, colour: string, value: (losses: Losses) => number}} Line
+ * @typedef {{name: string, label: string, colour: string, dashes: string,
+ *     value: (losses: Losses) => number}} Line
  */
 
 const [WIDTH, HEIGHT] = [460, 260];
@@ -89,7 +90,11 @@ export function svg(points, words, { marks = [], cursor = null, description = ""
  */
 export function legend(points, words) {
   const entries = linesOf(points, words).map(
-    ({ label, colour }) => `<span><i style="background:${colour}"></i>${escape(label)}</span>`,
+    ({ label, colour, dashes }) => {
+      const look = `stroke="${colour}" stroke-dasharray="${dashes}" stroke-width="3"`;
+      const line = `<svg viewBox="0 0 30 4" aria-hidden="true"><path d="M0 2H30" ${look}/></svg>`;
+      return `<span>${line}${escape(label)}</span>`;
+    },
   );
   return entries.join("");
 }
@@ -102,16 +107,18 @@ export function legend(points, words) {
  * @returns {Line[]}
  */
 export function linesOf(points, words) {
-  const { content, style } = words.colours;
+  const { colours, dashes } = words;
   const contents = namesOf(points, "content").map((layer) => ({
     ...part("content", layer, words.content),
-    colour: content,
+    colour: colours.content,
+    dashes: dashes.content,
   }));
   const styles = namesOf(points, "style").map((layer, index) => ({
     ...part("style", layer, words.style),
-    colour: style[index % style.length],
+    colour: colours.style[index % colours.style.length],
+    dashes: dashes.style[index % dashes.style.length],
   }));
-  const total = { name: "total", label: words.total, colour: "currentColor" };
+  const total = { name: "total", label: words.total, colour: "currentColor", dashes: "none" };
   return [{ ...total, value: (losses) => losses.total }, ...contents, ...styles];
 }
 
@@ -131,10 +138,11 @@ function namesOf(points, kind) {
 }
 
 /** @param {Frame} frame @param {Point[]} points @param {Line} line */
-function stroke(frame, points, { name, colour, value }) {
+function stroke(frame, points, { name, colour, dashes, value }) {
   const path = pathOf(frame, points, value);
   const width = name === "total" ? 2.2 : 1.4;
-  const look = `stroke="${colour}" stroke-width="${width}" stroke-linejoin="round"`;
+  const drawn = `stroke-width="${width}" stroke-linejoin="round" stroke-dasharray="${dashes}"`;
+  const look = `stroke="${colour}" ${drawn}`;
   return path && `<path data-line="${name}" d="${path}" fill="none" ${look}/>`;
 }
 

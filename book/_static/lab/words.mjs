@@ -24,6 +24,11 @@
  */
 
 /**
+ * What each curve is drawn with, the styles from shallow to deep.
+ * @typedef {{content: string, style: string[]}} Looks
+ */
+
+/**
  * @typedef {object} Words
  * @property {ControlWords[]} controls
  * @property {{name: string, label: string, help: string}[]} tools
@@ -31,7 +36,7 @@
  * @property {Record<string, string>} messages
  * @property {Record<string, string>} lab
  * @property {{title: string, axis: string, total: string, content: string, style: string,
- *     kept: string, colours: {content: string, style: string[]}}} curves
+ *     kept: string, colours: Looks, dashes: Looks}} curves
  */
 
 /**
