@@ -40,15 +40,23 @@ HEX = re.compile(r'"(#[0-9a-f]{6})"')
 BACKDROP = "#cbd5e1"  # contour lines, behind what is told apart
 
 
-def cells_with_colours() -> dict[str, list[str]]:
-    """The colours that a cell of a page names, where there are several."""
+LABELLED = re.compile(r"\.(?:plot|semilogx|semilogy|loglog)\([^#]*?\blabel=", re.S)
+"""A curve with a name: there are others in its figure."""
+
+
+def cells() -> dict[str, str]:
+    """The code of all cells of the chapters."""
     found = {}
     for source in sorted((ROOT / "book" / "src").glob("[0-9]*.md")):
-        cells = re.findall(r"```\{code-cell\}.*?```", source.read_text(encoding="utf-8"), re.S)
-        for number, cell in enumerate(cells):
-            if len(named := sorted(set(HEX.findall(cell)) - {BACKDROP})) > 1:
-                found[f"{source.stem} cell {number}"] = named
+        codes = re.findall(r"```\{code-cell\}.*?```", source.read_text(encoding="utf-8"), re.S)
+        found |= {f"{source.stem} cell {number}": code for number, code in enumerate(codes)}
     return found
+
+
+def cells_with_colours() -> dict[str, list[str]]:
+    """The colours that a cell of a page names, where there are several."""
+    named = {cell: sorted(set(HEX.findall(code)) - {BACKDROP}) for cell, code in cells().items()}
+    return {cell: colours for cell, colours in named.items() if len(colours) > 1}
 
 
 # The colours
@@ -90,6 +98,12 @@ def test_in_grey_the_dashes_tell_curves_of_the_lab_apart(theme):
     assert len(dashes["style"]) == len(LAB["style"])
     assert len({*dashes["style"], dashes["total_variation"], dashes["content"]}) == len(CURVES)
     assert colours.distance(LAB["content"], TEXTS[theme], "greyscale") >= LEAST
+
+
+def test_curves_of_the_chapters_have_the_looks_of_the_package():
+    found = {cell: "plots.RUNS" in code for cell, code in cells().items() if LABELLED.search(code)}
+    assert len(found) > 5
+    assert all(found.values()), found
 
 
 @pytest.mark.parametrize("view", EYES)
