@@ -25,6 +25,7 @@ import re
 import select
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,10 @@ RECORD = ROOT / "build" / "check_mutants.json"
 EQUIVALENT = ROOT / "tools" / "equivalent_check_mutants.txt"
 SEEDS = range(2)
 PATIENCE = 60  # seconds for all seeds of a mutant
-ENDLESS = 2.0  # seconds for a call of the student's function
+ENDLESS = 2.0
+"""Seconds after which a check ends a mutant's calls, unless `SLOWER` times the solution's are more."""
+
+SLOWER = 5
 SPARED = {"torch", "F", "nn", "np", "math", "random", "os", "itertools", "functools", "Path"}
 """Names that are no value, so that leaving out what is called on them only raises an error."""
 
@@ -455,8 +459,8 @@ def mutants(source: str, name: str) -> Iterator[tuple[str, str]]:
 # Running them
 
 
-def outcome(work: Callable[[], str]) -> str:
-    """What `work()` says in a fork of its own."""
+def outcome(work: Callable[[], str], seconds: float) -> str:
+    """What `work()` says in a fork of its own, where each check has so many seconds."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -464,7 +468,7 @@ def outcome(work: Callable[[], str]) -> str:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         os.setsid()
-        _guard.DEADLINE = ENDLESS
+        _guard.DEADLINE = seconds
         try:
             said = work()
         except BaseException as error:  # the mutant's code, before the check
@@ -475,7 +479,8 @@ def outcome(work: Callable[[], str]) -> str:
     ready, _, _ = select.select([read], [], [], PATIENCE)
     said = os.read(read, 10_000).decode() if ready else ""
     os.close(read)
-    os.killpg(child, signal.SIGKILL) if not said else None
+    if not said:
+        os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return said or "killed: no end"
 
@@ -533,9 +538,11 @@ def examine(record: dict[str, Any], wanted: list[str], again: bool) -> None:
                 entry["mutants"] = {}
             entry["digest"] = now
             samples.clear()
+            begun = time.monotonic()
             said = judged(task, listening(cell), argument, space)  # here: torch is warm in forks
             if said not in ("survived", "no effect"):
                 sys.exit(f"{task}: the check does not accept the solution ({said})")
+            seconds = max(ENDLESS, SLOWER * (time.monotonic() - begun) / len(SEEDS))
             name = re.sub(r"\W.*", "", argument)
             for label, code in mutants(cell, name):
                 known = entry["mutants"].get(label, "")
@@ -543,7 +550,9 @@ def examine(record: dict[str, Any], wanted: list[str], again: bool) -> None:
                     continue
                 if known and not again:
                     continue
-                entry["mutants"][label] = outcome(partial(judged, task, code, argument, space))
+                entry["mutants"][label] = outcome(
+                    partial(judged, task, code, argument, space), seconds
+                )
                 save(record)
             print(row(task, entry["mutants"]), flush=True)
 
