@@ -51,9 +51,10 @@ EQUIVALENT = ROOT / "tools" / "equivalent_check_mutants.txt"
 SEEDS = range(2)
 PATIENCE = 60  # seconds for all seeds of a mutant
 ENDLESS = 2.0
-"""Seconds after which a check ends a mutant's calls, unless `SLOWER` times the solution's are more."""
+"""Seconds after which a check ends the calls of a mutant, or more if its solution is slow, too."""
 
 SLOWER = 5
+"""Times as long as its solution a mutant may always take."""
 SPARED = {"torch", "F", "nn", "np", "math", "random", "os", "itertools", "functools", "Path"}
 """Names that are no value, so that leaving out what is called on them only raises an error."""
 
