@@ -652,6 +652,7 @@ def test_program_prints_and_writes(program, tmp_path, capsys):
         (["nowhere"], "'nowhere' is no folder"),
         (["results", "-o", "class.pdf"], "expected a name that ends in .html"),
         (["results", "--csv", "results/class.csv"], "into the folder that is read"),
+        (["results", "--csv", "results/../results/class.csv"], "into the folder that is read"),
         (["results", "-o", "none/class.html"], "there is no folder 'none'"),
     ],
 )

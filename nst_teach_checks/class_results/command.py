@@ -49,7 +49,7 @@ def _outputs(arguments: argparse.Namespace) -> list[tuple[Path, Callable[[Summar
             raise ImageError(
                 f"cannot write '{path.name}': expected a name that ends in {endings[0]}."
             )
-        if arguments.results in path.parents and endings == TABLE:
+        if arguments.results.resolve() in path.resolve().parents and endings == TABLE:
             raise ImageError(f"cannot write {path} into the folder that is read: choose another.")
         check_output(path, endings, inputs=(), force=arguments.force)
         outputs.append((path, write))
