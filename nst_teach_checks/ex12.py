@@ -34,6 +34,9 @@ COUNTED = ("steps", "callback")
 
 FEWEST_WORDS, FEWEST_RUNS, FEWEST_EVALUATIONS = 5, 3, 10
 
+TRIAL = 24
+"""Pixels of the images of a run that only shows that there can be one."""
+
 Plan = dict[str, Any]
 Rows = list[dict[str, Any]]
 
@@ -54,6 +57,7 @@ def plan(answer: Answer) -> None:
             "Nobody can repeat a plan whose entries change from call to call. Decide on fixed "
             "values.",
         )  # fmt: skip
+    _must_have_numbers(answer, made)
     _must_find_its_pictures(answer, made)
     _must_run(answer, made)
 
@@ -144,26 +148,7 @@ def _must_be_repeatable(answer: Answer, made: Plan) -> None:
         )  # fmt: skip
 
 
-def _must_find_its_pictures(answer: Answer, made: Plan) -> None:
-    for value in made["values"]:
-        used = _settings_of(made, value)
-        for name in ("content", "style"):
-            try:
-                load_image(used[name], size=used["size"])
-            except ImageError as error:
-                answer.reject(
-                    "picture-not-found", f"{name}: {error}",
-                    "Is the file next to this notebook, and is its name, with the extension, "
-                    "spelt correctly? nst_teach.samples.names() lists the samples.",
-                )  # fmt: skip
-
-
-TRIAL = 24
-"""Pixels of the images of a run that only shows that there can be one."""
-
-
-def _must_run(answer: Answer, made: Plan) -> None:
-    """Try the settings: a run that cannot begin measures nothing."""
+def _must_have_numbers(answer: Answer, made: Plan) -> None:
     for value in made["values"]:
         used = _settings_of(made, value)
         texts = [name for name, part in used.items() if _is_a_number_as_text(part)]
@@ -172,25 +157,56 @@ def _must_run(answer: Answer, made: Plan) -> None:
                 "number-as-text", f"{texts[0]} is {used[texts[0]]!r}, a text",
                 "Digits in quotation marks are text. Write a number without them.",
             )  # fmt: skip
-        if not isinstance(used["seed"], int):
-            answer.reject(
-                "no-seed", f"seed is {used['seed']!r:.60}",
-                "A seed is a whole number.",
-            )  # fmt: skip
-        if error := _trial(json.dumps({**used, "network": None}, sort_keys=True)):
-            answer.reject(
-                "cannot-run", f"with {made['vary']} = {value!r:.60}, transfer says: {error:.300}",
-                "No run of your plan can begin with this. What does the message offer instead?",
-            )  # fmt: skip
 
 
 def _is_a_number_as_text(value: Any) -> bool:
     return isinstance(value, str) and NUMBER.fullmatch(value.strip()) is not None
 
 
+def _must_find_its_pictures(answer: Answer, made: Plan) -> None:
+    for value in made["values"]:
+        used = _settings_of(made, value)
+        for name in ("content", "style"):
+            try:
+                load_image(used[name], size=TRIAL)
+            except ImageError as error:
+                answer.reject(
+                    "picture-not-found", f"{name}: {error}",
+                    "Is the file next to this notebook, and is its name, with the extension, "
+                    "spelt correctly? nst_teach.samples.names() lists the samples.",
+                )  # fmt: skip
+
+
+def _must_run(answer: Answer, made: Plan) -> None:
+    """Try the settings: a run that cannot begin measures nothing."""
+    for value in made["values"]:
+        used = _settings_of(made, value)
+        if not isinstance(used["seed"], int):
+            answer.reject(
+                "no-seed", f"seed is {used['seed']!r:.60}",
+                "A seed is a whole number.",
+            )  # fmt: skip
+        settings = json.dumps({**used, "network": None}, sort_keys=True)
+        if error := _refused_size(used) or _trial(settings):
+            answer.reject(
+                "cannot-run", f"with {made['vary']} = {value!r:.60}, transfer says: {error:.300}",
+                "No run of your plan can begin with this. What does the message offer instead?",
+            )  # fmt: skip
+
+
+def _refused_size(used: Plan) -> str:
+    """What is said against the size of the run; nothing if both images can have it."""
+    try:
+        for name in ("content", "style"):
+            load_image(used[name], size=used["size"])
+    except ImageError as error:
+        return str(error)
+    return ""
+
+
 @cache
 def _trial(settings: str) -> str:
-    """What `transfer` says against these settings; nothing if it can run with them."""
+    """What `transfer` says against these settings at a tiny size; nothing if it can run."""
     used = json.loads(settings)
     used.update(network=_network(), size=TRIAL, style_size=TRIAL, progress=False)
     try:

@@ -166,6 +166,16 @@ def beta_as_text():
     return _with_settings(beta="1e5")
 
 
+@wrong("plan", expects="number-as-text")
+def size_as_text():
+    return _with_settings(size="96")
+
+
+@wrong("plan", expects="cannot-run")
+def no_pixels():
+    return _with_settings(size=0)
+
+
 @wrong("plan", expects="no-seed")
 def half_a_seed():
     return _with_settings(seed=0.5)
