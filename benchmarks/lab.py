@@ -33,6 +33,7 @@ sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests")]
 import assets  # noqa: E402
 import labs  # noqa: E402
 import pages  # noqa: E402
+import serve  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from speed import machine  # noqa: E402
 
@@ -46,7 +47,7 @@ ROUNDS = 5
 GOAL_RATE, GOAL_SIDE, GOAL_RATIO = 8, 128, 4  # iterations a second; times torch's seconds
 
 
-class Isolated(pages.QuietHandler):
+class Isolated(serve.QuietHandler):
     """Sends what threads need, and a worker that uses `threads` of them."""
 
     threads = 1
@@ -137,7 +138,7 @@ def opened(threads: Sequence[int]) -> Iterator[list]:
         tabs = []
         for count in threads:
             handler = type("Threaded", (Isolated,), {"threads": count})
-            address = stack.enter_context(pages.served(folder, handler))
+            address = stack.enter_context(serve.served(folder, handler))
             chromium = driver.chromium.launch(
                 executable_path=pages.find_browser(), args=pages.browser_flags()
             )

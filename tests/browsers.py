@@ -27,8 +27,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pages
 import pytest
+import serve
 
 PATIENCE = 120.0  # seconds; ends only what hangs
 
@@ -79,7 +79,7 @@ POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'"
 """What leaves the site is refused, and the page hears of it."""
 
 
-class WatchingHandler(pages.QuietHandler):
+class WatchingHandler(serve.QuietHandler):
     """Serves a site, puts `WATCH` into its pages, and notes what is not there."""
 
     def __init__(self, *arguments, missing: list[str], **options) -> None:
@@ -110,13 +110,8 @@ class WatchingHandler(pages.QuietHandler):
 def watched(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Serve `folder` while the block runs; gives the address and the requests that failed."""
     missing: list[str] = []
-    handler = functools.partial(WatchingHandler, directory=folder, missing=missing)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", missing
-        finally:
-            server.shutdown()
+    with serve.served(folder, functools.partial(WatchingHandler, missing=missing)) as address:
+        yield address, missing
 
 
 # A tab, whatever drives it

@@ -8,16 +8,14 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
-import http.server
 import io
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pages
+import serve
 from conftest import ROOT
 from PIL import Image
 
@@ -89,7 +87,7 @@ def texts_of(labels: list[str]) -> list[str]:
 # The server
 
 
-class CountingHandler(pages.QuietHandler):
+class CountingHandler(serve.QuietHandler):
     """Serves files, and notes how many bytes each took."""
 
     def __init__(self, *arguments, sent: dict[str, int], **options) -> None:
@@ -106,13 +104,8 @@ class CountingHandler(pages.QuietHandler):
 def counting(folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
     """Serve `folder` while the block runs; gives the address and the bytes sent, by path."""
     sent: dict[str, int] = {}
-    handler = functools.partial(CountingHandler, directory=folder, sent=sent)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/", sent
-        finally:
-            server.shutdown()
+    with serve.served(folder, functools.partial(CountingHandler, sent=sent)) as address:
+        yield address, sent
 
 
 # The reader

@@ -10,15 +10,13 @@ import functools
 import gzip
 import http.server
 import re
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag, urlsplit
 
 import barriers
 import chromium
-import serve
 from bs4 import BeautifulSoup, Tag
 
 BROWSER_FLAGS = [
@@ -133,25 +131,6 @@ def find_browser() -> str | None:
 def browser_flags() -> list[str]:
     """Flags for Chromium; for root, which containers run as, it has no sandbox to offer."""
     return [*BROWSER_FLAGS, *chromium.flags()]
-
-
-class QuietHandler(serve.Handler):
-    """Serves files as `make serve` does, without a line on the terminal for each."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextlib.contextmanager
-def served(folder: Path, handler: type[QuietHandler] = QuietHandler) -> Iterator[str]:
-    """Serve `folder` on this machine alone while the block runs; gives the address, ending in /."""
-    handler = functools.partial(handler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
 
 
 class Watch:

@@ -21,6 +21,7 @@ import lighter_pictures
 import notebooks
 import pages
 import pytest
+import serve
 import slides
 import yaml
 from bs4 import BeautifulSoup
@@ -65,7 +66,7 @@ def site(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def address(site):
     """Where the built book is served while the tests run."""
-    with pages.served(site) as address:
+    with serve.served(site) as address:
         yield address
 
 
@@ -263,7 +264,7 @@ def test_reading_sees(fault, body, tmp_path):
 @pytest.mark.parametrize(("fault", "body"), SIGHTS.items(), ids=SIGHTS)
 def test_opening_sees(fault, body, tmp_path, browser):
     page = bad_site(tmp_path, body)
-    with pages.served(page.parent) as address:
+    with serve.served(page.parent) as address:
         found = pages.visit(browser, address, "page.html", theme="light", screen="phone")
     assert any(fault in line for line in found)
 
@@ -271,7 +272,7 @@ def test_opening_sees(fault, body, tmp_path, browser):
 def test_checks_accept_a_good_page(tmp_path, browser):
     page = bad_site(tmp_path, GOOD)
     assert pages.faults_in_text(page, page.parent) == []
-    with pages.served(page.parent) as address:
+    with serve.served(page.parent) as address:
         assert pages.visit(browser, address, "page.html", theme="dark", screen="phone") == []
 
 

@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import content_policy
 import labs
-import pages
 import pytest
 import serve
 from bs4 import BeautifulSoup
@@ -91,7 +90,7 @@ def test_another_handler_stops_the_build_and_says_what_to_do():
 def connection(folder):
     """A connection to a server of `folder`."""
     with (
-        pages.served(folder) as address,
+        serve.served(folder) as address,
         contextlib.closing(http.client.HTTPConnection(urlsplit(address).netloc)) as opened,
     ):
         yield opened
@@ -163,7 +162,7 @@ def test_a_browser_refuses_what_the_policy_forbids(browser, tmp_path):
     (tmp_path / "attempts.js").write_text(f"window.seen = [];\n{watch}\n{attempts}")
     body = '<body><script src="attempts.js"></script></body></html>'
     (tmp_path / "page.html").write_text(content_policy.with_policy(HEAD + body))
-    with pages.served(tmp_path) as address, contextlib.closing(browser.new_context()) as context:
+    with serve.served(tmp_path) as address, contextlib.closing(browser.new_context()) as context:
         tab = context.new_page()
         asked: list = []
         tab.on("request", lambda request: asked.append(request))

@@ -17,6 +17,7 @@ import inventory_formats as formats
 import numpy as np
 import pages
 import pytest
+import serve
 import simulated_class
 from bs4 import BeautifulSoup
 from conftest import ROOT
@@ -614,7 +615,7 @@ def test_page_in_a_browser(browser, tmp_path, theme, screen):
     (tmp_path / "page").mkdir()
     shown = page(summarise(read(small_class(results, 12))))
     (tmp_path / "page" / "class.html").write_text(shown, encoding="utf-8")
-    with pages.served(tmp_path / "page") as address:
+    with serve.served(tmp_path / "page") as address:
         assert pages.visit(browser, address, "class.html", theme=theme, screen=screen) == []
 
 

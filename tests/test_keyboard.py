@@ -14,6 +14,7 @@ import keyboard
 import labs
 import pages
 import pytest
+import serve
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def opened(browser, address: str, page: str, screen: str = "phone"):
 @pytest.fixture(scope="module")
 def address():
     """Where the built book is served."""
-    with pages.served(browsers.built_site()) as address:
+    with serve.served(browsers.built_site()) as address:
         yield address
 
 
@@ -114,7 +115,7 @@ def walk(browser, folder, body: str) -> list[str]:
     """The faults of a page with this body."""
     html = f'<!doctype html><html lang="en"><head><title>A page</title></head><body>{body}</body>'
     (folder / "page.html").write_text(html)
-    with pages.served(folder) as address, opened(browser, address, "page.html") as tab:
+    with serve.served(folder) as address, opened(browser, address, "page.html") as tab:
         return keyboard.faults(tab)
 
 

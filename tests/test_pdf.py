@@ -8,8 +8,8 @@ import shutil
 import assets
 import pdf
 import pytest
+import serve
 import sheets
-import slide_sheets
 from bs4 import BeautifulSoup
 from conftest import ROOT
 from pypdf import PdfReader
@@ -120,7 +120,7 @@ def test_the_numbers_in_the_contents_are_those_of_the_pages(browser, site):
     shutil.copy(ROOT / "book" / "_static" / "mark.svg", site / "_static")
     write(site, pdf.JOINED, pdf.joined(site))
     file = site / "book.pdf"
-    with slide_sheets.served(site) as address:
+    with serve.served(site) as address:
         tab = browser.new_page()
         pdf.print_book(tab, address + pdf.JOINED, file)
         assert tab.locator("mjx-math").count() == 1
@@ -142,7 +142,7 @@ def test_a_sheet_is_one_page_however_much_is_on_it(browser, site):
     for name in ("vendor", "print"):
         shutil.copytree(ROOT / "book" / "_static" / name, site / "_static" / name)
     body = "<p class='entry'><b>Symptom</b> " + "cure " * 20 + "</p>"
-    with slide_sheets.served(site) as address:
+    with serve.served(site) as address:
         tab = browser.new_page()
         for count in (3, 120):
             write(site, pdf.JOINED, sheets.PAGE.format(title="T", columns=3, note="",

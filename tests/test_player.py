@@ -9,6 +9,7 @@ import io
 import numpy as np
 import pages
 import pytest
+import serve
 import torch
 from bs4 import BeautifulSoup
 from PIL import Image
@@ -105,7 +106,7 @@ def opened(browser, tmp_path, *, motion="reduce", players=1, **options):
     page = f'<!doctype html><html lang="en"><head><meta charset="utf-8"></head><body>{body}</body>'
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     (tmp_path / "favicon.ico").touch()
-    with pages.served(tmp_path) as address:
+    with serve.served(tmp_path) as address:
         context = browser.new_context(reduced_motion=motion, viewport={"width": 800, "height": 700})
         with contextlib.closing(context):
             tab = context.new_page()

@@ -7,6 +7,7 @@ import shutil
 import assets
 import pages
 import pytest
+import serve
 import slide_pieces
 import slide_plans
 import slide_sheets
@@ -250,7 +251,7 @@ def tab(browser, tmp_path_factory):
     slides.write(site)
     width, height = slide_sheets.SIZE
     context = browser.new_context(viewport={"width": width, "height": height})
-    with pages.served(site) as address:
+    with serve.served(site) as address:
         tab = context.new_page()
         tab.watch = pages.Watch(tab, address)
         slide_sheets.open_deck(tab, f"{address}slides/session_01.html")

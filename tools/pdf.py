@@ -24,7 +24,7 @@ import sheets
 import yaml
 from bs4 import BeautifulSoup, Tag
 from pypdf import PdfReader
-from slide_sheets import served
+from serve import served
 
 ROOT = Path(__file__).resolve().parents[1]
 SITE = ROOT / "_build" / "html"

@@ -10,10 +10,13 @@ say. It needs nothing but Python.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import http.server
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 SITE = Path("_build") / "html"
@@ -52,6 +55,29 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         for name, value in headers(self.path).items():
             self.send_header(name, value)
         super().end_headers()
+
+
+class QuietHandler(Handler):
+    """The same, without a line on the terminal for each file."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextlib.contextmanager
+def served(folder: Path, handler: Callable[..., Any] = QuietHandler) -> Iterator[str]:
+    """Serve `folder` while the block runs, as tests and tools need it; gives the address, with a /.
+
+    The handler is a class, or a function that makes one: of a request, an address, a server, and
+    `directory`.
+    """
+    handler = functools.partial(handler, directory=folder)
+    with http.server.ThreadingHTTPServer((ADDRESS, 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{ADDRESS}:{server.server_port}/"
+        finally:
+            server.shutdown()
 
 
 def headers(address: str) -> dict[str, str]:

@@ -9,18 +9,15 @@ is wrong is printed. The built book must have its slides (`python tools/slides.p
 from __future__ import annotations
 
 import argparse
-import contextlib
-import functools
-import http.server
 import io
 import math
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import chromium
 from PIL import Image
+from serve import served
 from slide_pieces import FOLDER
 from slides import SITE
 
@@ -90,23 +87,6 @@ def sheet(shown: list[Image.Image]) -> Image.Image:
     for place, picture in enumerate(shown):
         made.paste(picture, (place % COLUMNS * across, place // COLUMNS * down))
     return made
-
-
-@contextlib.contextmanager
-def served(site: Path) -> Iterator[str]:
-    """The address of a site while it is served to this machine."""
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Serves files without a line for each."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
 
 
 def main() -> None:
