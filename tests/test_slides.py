@@ -276,6 +276,17 @@ def test_the_theme_can_be_changed(tab):
     assert tab.evaluate(colour) != before
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"), [("", "dark"), ("?theme=light", "light"), ("?print-pdf", "light")]
+)
+def test_the_theme_is_the_systems_unless_asked_for(tab, asked, expected):
+    page = tab.context.new_page()
+    page.emulate_media(color_scheme="dark")
+    page.goto(tab.url.partition("session_01")[0] + f"index.html{asked}")
+    assert page.evaluate("document.documentElement.dataset.theme") == expected
+    page.close()
+
+
 def test_what_does_not_fit_would_be_found(tab):
     """Also text that has become too small: half of a long list does not fit at any size."""
     tab.evaluate("""() => {

@@ -7,7 +7,7 @@ page, and the remedies from the page on troubleshooting. Nothing is written here
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from bs4 import Tag
@@ -92,30 +92,33 @@ def chapters(page: Page) -> Iterator[Tag]:
     yield from page.article.select("article > section > section, article > .section > .section")
 
 
-def notation(page: Page) -> str:
-    """Tables and formulas; of the identities, each with the words that name it."""
+def listed(page: Page, entries: Callable[[Tag], Iterable[str]]) -> str:
+    """The heading of each section that has entries, and these; an empty text is none."""
     found = []
     for section in chapters(page):
+        if lines := list(filter(None, entries(section))):
+            found += [f"<h2>{html.escape(heading_of(section))}</h2>", *lines]
+    return "\n".join(found)
+
+
+def notation(page: Page) -> str:
+    """Tables and formulas; of the identities, each with the words that name it."""
+
+    def entries(section: Tag) -> Iterator[str]:
         if section.get("id") in LEFT_OUT:
-            continue
-        found.append(f"<h2>{html.escape(heading_of(section))}</h2>")
+            return
         for part in section.find_all(True, recursive=False):
             if "math" in part.get("class", ()) or part.find("table") is not None:
-                found.append(str(page.copy(part)))
+                yield str(page.copy(part))
             elif part.name == "p" and section.get("id") == IDENTITIES and part.find("strong"):
-                found.append(f"<p>{' '.join(sentences(page.copy(part))[:SENTENCES])}</p>")
-    return "\n".join(found)
+                yield f"<p>{' '.join(sentences(page.copy(part))[:SENTENCES])}</p>"
+
+    return listed(page, entries)
 
 
 def api(page: Page) -> str:
     """Every function and class with the first sentence of its description."""
-    found = []
-    for section in chapters(page):
-        lines = [line for entry in section.select("dl.py") if (line := described(page, entry))]
-        if lines:
-            found.append(f"<h2>{html.escape(heading_of(section))}</h2>")
-            found += lines
-    return "\n".join(found)
+    return listed(page, lambda section: (described(page, e) for e in section.select("dl.py")))
 
 
 def described(page: Page, entry: Tag) -> str:
@@ -143,13 +146,7 @@ def arguments(entry: Tag) -> str:
 
 def troubleshooting(page: Page) -> str:
     """Each symptom with the first sentence of its reason and of its cure."""
-    found = []
-    for section in chapters(page):
-        entries = [line for part in section.find_all("section") if (line := remedy(page, part))]
-        if entries:
-            found.append(f"<h2>{html.escape(heading_of(section))}</h2>")
-            found += entries
-    return "\n".join(found)
+    return listed(page, lambda section: (remedy(page, s) for s in section.find_all("section")))
 
 
 def remedy(page: Page, entry: Tag) -> str:

@@ -32,6 +32,7 @@ PAGE = """\
 <link rel="icon" href="../_static/mark.svg">
 {styles}
 <link rel="stylesheet" href="../_static/slides/slides.css">
+<script src="../_static/slides/theme.js"></script>
 {scripts}
 </head>
 <body>

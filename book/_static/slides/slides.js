@@ -43,21 +43,7 @@ function plainNotes() {
   }
 }
 
-function changeTheme() {
-  const root = document.documentElement;
-  const dark = getComputedStyle(root).getPropertyValue("--dark").trim() === "1";
-  root.dataset.theme = dark ? "light" : "dark";
-}
-
-/* `?theme=dark` chooses, and paper is white. */
-function chosenTheme() {
-  const asked = new URLSearchParams(location.search);
-  const theme = asked.get("theme") ?? (asked.has("print-pdf") ? "light" : null);
-  if (theme) document.documentElement.dataset.theme = theme;
-}
-
 async function start() {
-  chosenTheme();
   await window.MathJax.startup.promise;
   await window.MathJax.typesetPromise();
   plainNotes();
@@ -74,7 +60,7 @@ async function start() {
     controlsTutorial: false,
     pdfSeparateFragments: false,
     plugins: [window.RevealNotes],
-    keyboard: { 84: changeTheme },
+    keyboard: { 84: window.changeTheme },
   });
   await deck.initialize();
   fitAll();
