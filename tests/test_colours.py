@@ -1,5 +1,5 @@
-"""Colours that must be told apart are, with every colour blindness; what is alike in grey differs
-in its dashes."""
+"""Colours that must be told apart are, with three kinds of colour blindness; what is alike in grey
+differs in its dashes."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
     python tools/capability.py
 
 Runs the same few lines four times, each in a process of its own: as the machine is, and with what
-newer processors added hidden from torch (`ATEN_CPU_CAPABILITY`) and from oneDNN, which multiplies
-its matrices (`ONEDNN_MAX_CPU_ISA`). Prints the losses, how far they and the fast network's picture
-are from those of the machine as it is, the precision that "auto" chose, the seconds and the peak
-memory. Exits with 1 if results do not agree.
+newer processors added hidden from torch (`ATEN_CPU_CAPABILITY`) and from oneDNN, which computes its
+convolutions (`ONEDNN_MAX_CPU_ISA`), though not from MKL. Prints the losses, how far they and the
+fast network's picture are from those of the machine as it is, the precision that "auto" chose, the
+seconds and the peak memory. Exits with 1 if results do not agree.
 
 One evaluation must agree to `ONE_STEP`. Afterwards rounding errors grow along the path of an
 optimiser; the loss after `STEPS` must agree to `AFTER_STEPS`, a loss in bfloat16 to `HALF`.

@@ -70,7 +70,7 @@ class Model:
         return float((after - before) / (1 - before))
 
     def deviation_of_gain(self) -> float:
-        """The standard deviation of the class's gain times √n, for n students, by the delta method."""
+        """√n times the standard deviation of the gain of n students, by the delta method."""
         gain, ability = self.gain(), float(np.var(ABILITIES))
         variance = 0.0
         for time, factor in zip(TIMES, (1 - gain, 1.0), strict=True):

@@ -1,10 +1,10 @@
 """Sphinx extension: tell the browser what a page may load and run, and to refuse everything else.
 
 Each page gets a Content-Security-Policy, in a `<meta>` element, because a static host lets nobody
-choose its headers. Nothing that gets into a page later can run a script, and nothing in it can send
-a reader's picture, or a word of what was read, to another site. Inline scripts are named by their
-hashes, which are computed from the page as it is written. What only a header can say is in
-tools/serve.py.
+choose its headers. Nothing that gets into a page later can run a script of its own, and no script
+can load anything from another site, or send a reader's picture there; a link that is followed is
+the one way out, which no policy can close. Inline scripts are named by their hashes, which are
+computed from the page as it is written. What only a header can say is in tools/serve.py.
 """
 
 from __future__ import annotations
