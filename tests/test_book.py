@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import os
 import random
 import re
 import shutil
@@ -49,9 +50,12 @@ PAGES = [f"{name}.html" for name in TOC]
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory) -> Path:
-    """The built book. Building it runs every chapter and fails on the first warning."""
+    """The built book. Building it runs every chapter and fails on the first warning.
+
+    `NST_TEACH_BOOK` names an empty folder for those who want to look at it afterwards.
+    """
     assets.install()
-    output = tmp_path_factory.mktemp("book")
+    output = Path(os.environ.get("NST_TEACH_BOOK") or tmp_path_factory.mktemp("book"))
     program = shutil.which("jupyter-book", path=Path(sys.executable).parent)
     options = ["-W", "-n", "--keep-going", "--path-output", str(output)]
     built = subprocess.run(
