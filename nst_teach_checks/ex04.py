@@ -269,8 +269,9 @@ TOGETHER = (
 @task("Blind to position", points=1, reread=(CHAPTER, "Three properties"))
 def forget_positions(answer: Answer) -> None:
     """`forget_positions(features)`: other features with the same Gram matrix."""
-    for batch, dtype in BATCHES:
-        (features,) = answer.inputs.features(1, batch, dtype)
+    layers = [answer.inputs.features(1, batch, dtype)[0] for batch, dtype in BATCHES]
+    layers.append(0.5 + layers[0])  # no zeros, so that no value can be lost unnoticed
+    for features in layers:
         scattered = answer(features)
         _must_look_like(answer, scattered, features)
         _must_have_its_gram(answer, scattered, features)
@@ -356,6 +357,7 @@ def _features_and_gram(answer: Answer, dtype: torch.dtype) -> tuple[Tensor, Tens
     features, style = _two_sizes(answer, dtype)
     z = answer.inputs.normal(*features.shape, dtype=dtype)
     z = torch.where(z.abs() < KINK, z.new_tensor(KINK), z)
+    z[..., 0, 0], z[..., -1, -1] = z[..., 0, 0].abs(), z[..., -1, -1].abs()  # slopes, not zeros
     return z, losses.gram_matrix(style)
 
 
@@ -547,15 +549,17 @@ TEXTURE = (
 @task("Several layers at once", points=2, reread=(CHAPTER, "Textures out of noise"))
 def texture_loss(answer: Answer) -> None:
     """`texture_loss(network, image, grams)`: the sum of the layers' losses with equal weights."""
-    network = answer.inputs.network(torch.float32)
-    cases = [
-        (network, answer.inputs.picture(), _grams(answer, network, layers))
-        for layers in (("relu1_1", "relu2_1"), ("relu1_2", "relu2_1", "relu2_2"))
-    ]
+    two = _texture(answer, "relu1_1", "relu2_1")
+    cases = {
+        "two layers": two,
+        "three layers of another network": _texture(answer, "relu1_2", "relu2_1", "relu2_2"),
+    }
     answer.compare(_texture_loss, cases, mistakes=TEXTURE, otherwise=COUNT_THEM)
-    answer.gradients(_texture_loss, cases[0], wrt=1)
+    answer.gradients(_texture_loss, two, wrt=1)
 
 
-def _grams(answer: Answer, network: FeatureNetwork, layers: tuple[str, ...]) -> dict[str, Tensor]:
-    """The Gram matrices of a style that has another size than the picture."""
-    return losses.gram_of(network(answer.inputs.picture(), layers))
+def _texture(answer: Answer, *layers: str) -> tuple[FeatureNetwork, Tensor, dict[str, Tensor]]:
+    """A network of its own, an image, and the Gram matrices of a style of another size."""
+    network = answer.inputs.network(torch.float32)
+    grams = losses.gram_of(network(answer.inputs.picture(), layers))
+    return network, answer.inputs.picture(), grams

@@ -395,6 +395,13 @@ def averaged(features):
     return features.mean(dim=(2, 3), keepdim=True).expand_as(features)
 
 
+@wrong("forget_positions", expects="another-gram")
+def one_value_forgotten(features):
+    scattered = features.flip(2)
+    scattered[-1, -1, -1, -1] = 0
+    return scattered
+
+
 @wrong("forget_positions", expects="wrong-shape")
 def left_in_a_row(features):
     rows = features.flatten(2)
@@ -554,6 +561,16 @@ def the_loss(z, gram):
     return library_loss(library_gram(z.relu()), gram)
 
 
+@wrong("style_gradient", expects="wrong-value")
+def last_value_forgotten(z, gram):
+    N, M = sizes(z)
+    slope = torch.zeros_like(z).flatten()
+    right = hand(z, gram, N**2 * M).flatten()
+    for k in range(len(slope) - 1):
+        slope[k] = right[k]
+    return slope.view_as(z)
+
+
 @wrong("style_gradient", expects="changed-input")
 def relu_in_place(z, gram):
     N, M = sizes(z)
@@ -698,3 +715,9 @@ def rows_and_columns_of_a_gram(network, image, grams):
 def dictionary_as_features(network, image, grams):
     features = network(image, grams)
     return sum(library_loss(library_gram(f), grams[f]) for f in features) / len(grams)
+
+
+@wrong("texture_loss", expects="wrong-value")
+def by_the_first_network(network, image, grams, known=[]):  # noqa: B006
+    known.append(network)
+    return stacked(known[0], image, grams)
