@@ -298,13 +298,16 @@ SLOWEST = 0.4
 """Seconds that the first cell takes; the others take none, and are done before it."""
 
 
-def _painter(slow: float) -> Callable[[Setting], SimpleNamespace]:
-    """A stand-in for a transfer: it says what it was given, and which process it is."""
+def _painter(slow: float, times: float = 1.0) -> Callable[[Setting], SimpleNamespace]:
+    """A stand-in for a transfer: it says what it was given, and which process it is.
+
+    `slow` is the β of the cell that takes longest; `times` tells two painters apart.
+    """
 
     def paint(setting: Setting) -> SimpleNamespace:
         name, _, beta = setting
         time.sleep(SLOWEST if beta == slow else 0)
-        return SimpleNamespace(name=name, beta=beta, process=os.getpid())
+        return SimpleNamespace(name=name, beta=times * beta, process=os.getpid())
 
     return paint  # made here, it travels by value: no process has to import this package
 
@@ -313,12 +316,9 @@ def _painter(slow: float) -> Callable[[Setting], SimpleNamespace]:
       reread=(CHAPTER, "The table, on as many cores as you like"))  # fmt: skip
 def run_all(answer: Answer) -> None:
     """`run_all(paint, settings, jobs)`: `paint(setting)` for each, on several processes."""
-    settings: list[tuple[str, dict[str, float], float]] = [
-        (f"row {k}", {}, _number(answer.inputs)) for k in range(CELLS)
-    ]
+    settings, others = _sheet(answer.inputs, CELLS), _sheet(answer.inputs, CELLS - 1)
     _wake(JOBS)
-    painter = _painter(settings[0][2])
-    painted = answer(painter, settings, JOBS)
+    painted = answer(_painter(settings[0][2]), settings, JOBS)
     if not isinstance(painted, (list, tuple)):
         answer.reject(
             "not-a-list", f"your function returned a value of type {type(painted).__name__}",
@@ -331,13 +331,17 @@ def run_all(answer: Answer) -> None:
             f"The other cores were idle. Where does your code ask for {JOBS} jobs, and are they "
             "processes or threads?",
         )  # fmt: skip
-    alone = answer(painter, settings, 1)
-    _must_be_in_order(answer, alone, [(name, beta) for name, _, beta in settings])
+    alone = answer(_painter(others[0][2], times=2.0), others, 1)
+    _must_be_in_order(answer, alone, [(name, 2.0 * beta) for name, _, beta in others])
     if (used := len({cell.process for cell in alone})) > 1:
         answer.reject(
             "jobs-ignored", f"asked for one job, your function used {used} processes",
             "The number of processes is the caller's to choose. Where does `jobs` enter your code?",
         )  # fmt: skip
+
+
+def _sheet(inputs: Inputs, cells: int) -> list[Setting]:
+    return [(f"row {k}", {}, _number(inputs)) for k in range(cells)]
 
 
 def _wake(jobs: int) -> None:

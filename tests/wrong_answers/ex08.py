@@ -335,6 +335,14 @@ def names_only(paint, settings, jobs):
     return [cell.name for cell in Parallel(n_jobs=jobs)(delayed(paint)(s) for s in settings)]
 
 
+@wrong("run_all", expects="not-every-setting")
+def kept_by_name(paint, settings, jobs, known={}):  # noqa: B006
+    new = [setting for setting in settings if setting[0] not in known]
+    cells = Parallel(n_jobs=jobs)(delayed(paint)(setting) for setting in new)
+    known.update({setting[0]: cell for setting, cell in zip(new, cells, strict=True)})
+    return [known[setting[0]] for setting in settings]
+
+
 @wrong("run_all", expects="nothing-to-unpack")
 def painted_on_the_spot(paint, settings, jobs):
     return Parallel(n_jobs=jobs)(paint(setting) for setting in settings)
