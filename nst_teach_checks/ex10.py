@@ -387,13 +387,19 @@ REGION = (
 @task("The Gram matrix of a region", points=2, reread=(CHAPTER, "A style for each region"))
 def region_gram(answer: Answer) -> None:
     """`region_gram(features, mask)`: the mean of f fᵀ over the region of a mask `(1, 1, H, W)`."""
-    cases = [_region(answer, batch, dtype) for batch, dtype in KINDS]
-    made = answer(*cases[0])
-    exact = _values.alike(made, _exact_region_gram(*cases[0]), rtol=1e-4, atol=1e-8)
+    first = _region(answer, 1, torch.float32)
+    features, mask = _region(answer, 1, torch.float64)
+    fading = torch.linspace(1, 0.2, mask.shape[-1]).to(mask)
+    cases = {
+        "a region with a sharp border": first,
+        "a batch of two images": _region(answer, 2, torch.float32),
+        "a mask with values between 0 and 1": (features, mask * fading),
+    }
+    exact = _values.alike(answer(*first), _exact_region_gram(*first), rtol=1e-4, atol=1e-8)
     right = _exact_region_gram if exact else _region_gram
     answer.compare(right, cases, mistakes=REGION, otherwise=ONES)
-    answer.gradients(right, cases[0])
-    answer.on_another_device(*cases[0])
+    answer.gradients(right, first)
+    answer.on_another_device(*first)
 
 
 def _exact_region_gram(features: Tensor, mask: Tensor) -> Tensor:

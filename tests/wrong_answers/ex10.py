@@ -479,6 +479,11 @@ def in_or_out(features, mask):
     return (f * inside) @ f.mT / inside.sum()
 
 
+@wrong("region_gram", expects="wrong-value")
+def in_or_out_at_each_pixel(features, mask):
+    return region_by_einsum(features, (mask > 0).to(mask))
+
+
 @wrong("region_gram", expects="grown")
 def with_max_pooling(features, mask):
     shares = F.adaptive_max_pool2d(mask, features.shape[-2:]).flatten(2)
