@@ -26,6 +26,7 @@ from frontends import (
 from PIL import Image
 
 from nst_teach import samples
+from nst_teach.interactive import curves
 from nst_teach.interactive.words import action, control, message
 
 CHAPTER = "07_the_studio"
@@ -174,7 +175,8 @@ def test_keep_a_run_and_compare(studio, reader):
     assert message("picture_kept", step=step) in studio.text()
     assert distance(studio.shown(1), kept) < JPEG
     assert len(studio.curve()) > lines
-    assert studio.box.locator("path[stroke-dasharray='5 4']").count() == lines
+    pale = f"path[stroke-linejoin][opacity='{curves.PALE}']"
+    assert studio.box.locator(pale).count() == lines
     studio.press(action("forget"))
     studio.box.locator(".nst-pictures img:visible").nth(1).wait_for(state="detached")
 

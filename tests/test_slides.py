@@ -35,6 +35,9 @@ GUIDE = """
 <section id="a-workshop-of-two-days"><h2>Workshop</h2>
 <table><thead><tr><th>time</th><th>day 1: how</th></tr></thead>
 <tbody><tr><td>09:00</td><td>Chapter 3 and exercise 3</td></tr></tbody></table></section>
+<section id="what-the-prompts-show"><h2>What the prompts show</h2>
+<ul><li><p><em>What if <code>x</code> is turned?</em> Nothing changes.</p></li>
+<li><p><em>And if it is cut?</em> Everything does.</p></li></ul></section>
 </article>"""
 
 CHAPTER = r"""
@@ -47,7 +50,9 @@ CHAPTER = r"""
 <div class="cell"><figure id="fig-three"><img src="../../_images/a.png" alt="Three cats"
 style="width: 20px"><figcaption><p><span class="caption-number">Fig. 3.1 </span><span
 class="caption-text">Three cats. Compare them.</span></p></figcaption></figure></div>
-<p>The darker one is nearer.</p></section>
+<p>The darker one is nearer.</p>
+<p><strong>Try it.</strong> Look again. What if <code>x</code>
+is turned?</p></section>
 <section id="the-formula"><h2>The formula</h2>
 <p>Long ago. The loss is half a sum <a class="footnote-reference" href="#x">[1]</a>:</p>
 <div class="math">\[L = \tfrac12 \sum (F - P)^2\]</div>
@@ -125,6 +130,12 @@ def test_a_question_about_a_figure_is_asked_above_it(deck):
 def test_the_plan_s_question_takes_the_place_of_the_chapter_s(deck):
     figure = shown(deck, "figure")[0]
     assert "Which of the three is nearer?" in figure.notes
+
+
+def test_a_prompt_in_the_notes_has_the_guide_s_answer(deck):
+    figure = shown(deck, "figure")[0]
+    assert "Nothing changes." in figure.notes
+    assert not any("Everything does." in slide.notes for slide in deck.slides)
 
 
 def test_italics_that_ask_nothing_are_a_title():

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urldefrag, urlsplit
 
-from bs4 import Comment, NavigableString, Tag
+from bs4 import BeautifulSoup, Comment, NavigableString, Tag
 from slide_pieces import (
     FIRST,
     Page,
@@ -45,6 +45,9 @@ EXERCISES = "exercises/"
 
 SESSIONS, WORKSHOP = "eleven-sessions-of-90-minutes", "a-workshop-of-two-days"
 """The sections of the guide with the plans."""
+
+PROMPTS = "what-the-prompts-show"
+"""The section of the guide with the answers to the prompts, each after the words it quotes."""
 
 MARK = re.compile(r"^\s*slides:\s*(.+?)\s*$", re.S)
 EXERCISE = re.compile(r"[Ee]xercise (\d+)")
@@ -103,6 +106,13 @@ class Book:
     def sessions(self) -> list[Tag]:
         """The sections of the guide, one for each session."""
         return self.guide.find(SESSIONS).find_all("section", recursive=False)
+
+    @functools.cached_property
+    def prompts(self) -> list[tuple[str, str]]:
+        """The guide's answers to prompts: the words that each quotes, and the whole as HTML."""
+        section = self.guide.article.find(id=PROMPTS)
+        items = section.find_all("li") if isinstance(section, Tag) else []
+        return [(text_of(item.find("em")), self.guide.html(item)) for item in items]
 
     def linked(self, link: Tag, base: Page) -> tuple[Page, str] | None:
         """The page and the name to which a link of the guide leads, where it leads to a name."""
@@ -176,7 +186,8 @@ def session_deck(book: Book, section: Tag, number: int) -> Deck:
     slides = [opening(book, section, number, title, chapters),
               *filter(None, map(outcomes, chapters)), *once(middle), *ends,
               *home(book, section), *([VOTES] if ballots else []), *ballots]  # fmt: skip
-    return Deck(f"session_{number:02}", f"{number} · {title}", tuple(slides))
+    whole = tuple(with_answers(book, slide) for slide in slides)
+    return Deck(f"session_{number:02}", f"{number} · {title}", whole)
 
 
 def opening(book: Book, section: Tag, number: int, title: str, chapters: list[Page]) -> Slide:
@@ -282,6 +293,16 @@ def exercise_slide(page: Page) -> Slide:
     tasks = [text_of(h) for h in page.article.find_all("h2") if text_of(h).startswith("Task")]
     source = page.seen_from_slides("")
     return Slide("text", page.title(), bullets(map(html.escape, tasks)), "", source)
+
+
+def with_answers(book: Book, slide: Slide) -> Slide:
+    """A slide whose notes, where they hold a prompt of the chapter, have the guide's answer too."""
+    if "Try it." not in slide.notes:
+        return slide
+    said = text_of(BeautifulSoup(slide.notes, "html.parser"))
+    answers = (answer for asked, answer in book.prompts if asked in said)
+    expected = "".join(f"<p><strong>Expected.</strong> {answer}</p>" for answer in answers)
+    return replace(slide, notes=slide.notes + expected)
 
 
 def home(book: Book, section: Tag) -> Iterator[Slide]:
