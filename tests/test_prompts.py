@@ -50,7 +50,7 @@ def answers(guide: str) -> list[Answer]:
     _, _, section = guide.partition(f"\n## {TITLE}\n")
     found = []
     for part in section.partition("\n## ")[0].split("\n### ")[1:]:
-        page = re.match(r"\[.+?\]\(chapters/(\w+)\.ipynb\)", part)
+        page = re.match(r".*\]\(chapters/(\w+)\.ipynb\)", part)
         assert page, f"the heading links to no chapter: {part.splitlines()[0]}"
         found += [Answer(page[1], flat(m[1]), flat(m[2])) for m in ANSWER.finditer(part)]
     return found
