@@ -83,7 +83,7 @@ def _called(make: Callable[..., Any], image: Tensor, lowest: Tensor) -> dict[str
     """What a closure does: called twice at one place, and once at another."""
     image = image.clone().requires_grad_()
     optimizer = _Watched([image], line_search_fn="strong_wolfe")
-    closure = make(optimizer, image, lambda x: (x - lowest).square().sum())
+    closure = make(optimizer, image, lambda x: (x - lowest).square().mean())
     seen = {"what the first call returns": _number(closure())}
     seen["image.grad after the first call"] = _gradient(image)
     seen["what the second call returns"] = _number(closure())
@@ -160,8 +160,8 @@ def make_closure(answer: Answer) -> None:
 
 # 2 A history by evaluation
 
-STEPS = 2
-"""Calls of .step(): enough to see whether the optimiser remembers the first."""
+STEPS = (2, 1)
+"""Calls of .step() in each run: enough to see whether the optimiser remembers the first."""
 
 
 def _walk(
@@ -268,10 +268,10 @@ DESCEND = (
 @task("A history by evaluation", points=2, reread=(CHAPTER, "What an optimiser asks for"))
 def descend(answer: Answer) -> None:
     """`descend(loss_of, start, steps)`: the image and the loss of every evaluation."""
-    case = (*_valley(answer.inputs), STEPS)
-    must_be_a_walk(answer, answer(*case))
+    cases = {f"steps = {steps}": (*_valley(answer.inputs), steps) for steps in STEPS}
+    must_be_a_walk(answer, answer(*next(iter(cases.values()))))
     answer.compare(
-        _clipped, [case], mistakes=DESCEND,
+        _clipped, cases, mistakes=DESCEND,
         otherwise="Call your closure by hand, and compare the first two losses with those in your "
         "history.",
     )  # fmt: skip
@@ -279,8 +279,8 @@ def descend(answer: Answer) -> None:
 
 # 3 Adam inside [0, 1]
 
-ADAM_STEPS, RATE = 30, 0.1
-"""Long enough for pixels to reach an edge, stay there, and leave it again."""
+ADAM = ((30, 0.1), (20, 0.04))
+"""Steps and learning rate of each run: long enough for pixels to reach an edge and to leave it."""
 
 
 def _inside(
@@ -379,10 +379,13 @@ INSIDE = (
 @task("Adam inside [0, 1]", points=2, reread=(CHAPTER, "Clamping in the closure"))
 def stay_inside(answer: Answer) -> None:
     """`stay_inside(loss_of, start, steps, learning_rate)`: the image and the history."""
-    case = (*_valley(answer.inputs), ADAM_STEPS, RATE)
-    must_be_a_walk(answer, answer(*case))
+    cases = {
+        f"{steps} steps with a learning rate of {rate}": (*_valley(answer.inputs), steps, rate)
+        for steps, rate in ADAM
+    }
+    must_be_a_walk(answer, answer(*next(iter(cases.values()))))
     answer.compare(
-        _inside, [case], mistakes=INSIDE,
+        _inside, cases, mistakes=INSIDE,
         otherwise="Print the smallest and the largest value of the image after each line of your "
         "loop.",
     )  # fmt: skip
@@ -510,15 +513,19 @@ def _runs(inputs: Inputs) -> dict[str, tuple[str, History]]:
         "fall": ("falling", _shape(inputs, lambda u: 1 - 0.7 * u)),
         "flat end": ("converged", converging),
         "settled after the middle": ("converged", _shape(inputs, lambda u: 1 - min(u, 0.65))),
+        "settled just in time": ("converged", _shape(inputs, lambda u: 1 - min(u, 0.72))),
         "settled late": ("converged", _shape(inputs, lambda u: math.exp(-7.1 * u))),
         "still falling": ("falling", _shape(inputs, lambda u: math.exp(-2.5 * u))),
         "late fall": ("falling", _shape(inputs, lambda u: 1 - max(u - 0.5, 0))),
+        "late step": ("falling", _shape(inputs, lambda u: 1.0 if u < 0.77 else 0.4)),
         "fall of an eighth": ("falling", _shape(inputs, lambda u: 1 - 0.125 * u)),
         "crawl": ("crawling", _shape(inputs, lambda u: 1 - 0.04 * u)),
         "standstill": ("crawling", _shape(inputs, lambda u: 1.0)),
         "rise": ("diverged", _shape(inputs, lambda u: 1 + 5 * u)),
         "high plateau": ("diverged", _shape(inputs, lambda u: 3 - 2 * math.exp(-30 * u))),
         "spike": ("converged", spiked),
+        "fall at once": ("converged", [2.0, *_shape(inputs, lambda u: 1.0)]),
+        "jump at the end": ("diverged", [*converging[:-1], 3.0]),
         "nan": ("diverged", [*converging[:-3], math.nan, math.nan, math.nan]),
         "inf": ("diverged", [*converging[:-2], 1e30, math.inf]),
     }
@@ -558,6 +565,16 @@ CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
         "This run fell until it was well past its middle, and no more after that. How much of the "
         "fall happened in the last quarter?",
     ),
+    ("settled just in time", "falling"): (
+        "converged-taken-for-falling",
+        "This run fell until shortly before the last quarter began, and no more after that. With "
+        "which entry of the history does the last quarter begin?",
+    ),
+    ("late step", "converged"): (
+        "falling-taken-for-converged",
+        "This run fell in one step, shortly after the last quarter had begun. With which entry of "
+        "the history does the last quarter begin?",
+    ),
     ("settled late", "falling"): (
         "converged-taken-for-falling",
         "This run has fallen a long way. How much of the fall happened in the last quarter?",
@@ -575,6 +592,15 @@ CONFUSED: dict[tuple[str, str], tuple[str, str]] = {
     ("fall of an eighth", "crawling"): (
         "falling-taken-for-crawling",
         "By what fraction of its first loss has this run fallen? Is that less than a tenth?",
+    ),
+    ("fall at once", "crawling"): (
+        "first-loss-missed",
+        "This run fell by half in its first step, and no more after that. Which loss do you take "
+        "for the first?",
+    ),
+    ("jump at the end", ""): (
+        "last-loss-missed",
+        "The last loss of this run is above its first one. Which loss do you take for the last?",
     ),
     ("fall", "converged"): (
         "falling-taken-for-converged",
@@ -769,12 +795,21 @@ def direction(answer: Answer) -> None:
     )  # fmt: skip
 
 
+STEP_LENGTH = 0.01
+"""Size of a step's numbers. The curvature along it is then far below 1, which is no limit."""
+
+ACROSS = 2.0
+"""How far the change of the gradient points away from its step: some pixels have the other sign."""
+
+
 def _memory(inputs: Inputs, kinds: str, dtype: torch.dtype) -> tuple[Tensor, list[Any]]:
     """A gradient, and a good (g) or a bad (b) pair for each letter, oldest first."""
     shape = (1, 3, *inputs.sides())
     steep = 0.5 + 4 * torch.rand(shape, generator=inputs.generator).to(dtype)
-    steps = [inputs.normal(*shape, dtype=dtype) for _ in kinds]
-    pairs = [
-        (s, steep * s if kind == "g" else -steep * s) for kind, s in zip(kinds, steps, strict=True)
-    ]
+    pairs = []
+    for kind in kinds:
+        step, across = inputs.normal(*shape, dtype=dtype), inputs.normal(*shape, dtype=dtype)
+        across = across - step * (step * across).sum() / step.square().sum()
+        change = steep * step + ACROSS * across
+        pairs.append((STEP_LENGTH * step, STEP_LENGTH * (change if kind == "g" else -change)))
     return inputs.normal(*shape, dtype=dtype), pairs

@@ -224,6 +224,17 @@ def silent_and_never_cleared(optimizer, image, loss_of):
     return closure
 
 
+@wrong("make_closure", expects="wrong-value")
+def a_whole_number(optimizer, image, loss_of):
+    def closure():
+        optimizer.zero_grad()
+        loss = loss_of(image)
+        loss.backward()
+        return int(loss)
+
+    return closure
+
+
 @wrong("make_closure", expects="called-too-early")
 def called(optimizer, image, loss_of):
     def closure():
@@ -537,6 +548,11 @@ def a_single_step(loss_of, start, steps):
     return with_grad(loss_of, start, 1)
 
 
+@wrong("descend", expects="wrong-value")
+def always_two_steps(loss_of, start, steps):
+    return with_grad(loss_of, start, 2)
+
+
 @wrong("descend", expects="loss-not-returned")
 def closure_says_nothing(loss_of, start, steps):
     image = start.clone().requires_grad_()
@@ -736,6 +752,16 @@ def another_tensor(loss_of, start, steps, learning_rate):
         image = image.detach().clamp(0, 1).requires_grad_()
         history.append(loss.item())
     return image.detach(), history
+
+
+@wrong("stay_inside", expects="wrong-value")
+def always_the_same_rate(loss_of, start, steps, learning_rate):
+    return adam_walk(loss_of, start, steps, 0.1, after=clamp_data)
+
+
+@wrong("stay_inside", expects="wrong-value")
+def always_thirty_steps(loss_of, start, steps, learning_rate):
+    return adam_walk(loss_of, start, 30, learning_rate, after=clamp_data)
 
 
 @wrong("stay_inside", expects="in-place-on-leaf")
@@ -961,6 +987,26 @@ def soon_content(history):
     return "crawling" if first - last < 0.1 * first else "converged"
 
 
+@wrong("diagnose", expects="converged-taken-for-falling")
+def by_the_last_third(history):
+    return _judge_by(history, history[-len(history) // 3])
+
+
+@wrong("diagnose", expects="falling-taken-for-converged")
+def by_the_last_fifth(history):
+    return _judge_by(history, history[-len(history) // 5])
+
+
+@wrong("diagnose", expects="first-loss-missed")
+def from_the_second_loss(history):
+    return _judge_by(history[1:], history[-len(history) // 4])
+
+
+@wrong("diagnose", expects="last-loss-missed")
+def to_the_last_but_one(history):
+    return _judge_by(history[:-1], history[-len(history) // 4])
+
+
 @wrong("diagnose", expects="absolute-threshold")
 def by_absolute_numbers(history):
     first, last = history[0], history[-1]
@@ -1077,6 +1123,16 @@ def steepest_descent(gradient, pairs):
 @wrong("direction", expects="bad-pair-kept")
 def trusts_every_pair(gradient, pairs):
     return -loops(gradient, flat(pairs))
+
+
+@wrong("direction", expects="curvature-ignored")
+def pairs_with_much_curvature(gradient, pairs):
+    return -loops(gradient, [(s, y) for s, y in flat(pairs) if s @ y > 1])
+
+
+@wrong("direction", expects="curvature-ignored")
+def pairs_of_one_sign(gradient, pairs):
+    return -loops(gradient, [(s, y) for s, y in flat(pairs) if (s * y > 0).all()])
 
 
 @wrong("direction", expects="scale-missing")
