@@ -9,8 +9,9 @@ those that students make: a term dropped, a mean for a sum, arguments in the wro
 detached, transposed, of another type, in a tuple; an input changed in place, or frozen at its first
 value. It is killed if the check rejects it for every seed, "by luck" if only for some. Mutants that
 compute the same do not count; tools/equivalent_check_mutants.txt lists them with reasons. Nor do
-those whose change never took effect. Each runs in a fork with a deadline, so that Linux or macOS is
-needed. Results are kept in a JSON file, and an interrupted run goes on from there.
+those whose change never took effect; of a changed result, only the seeds count at which it did.
+Each runs in a fork with a deadline, so that Linux or macOS is needed. Results are kept in a JSON
+file, and an interrupted run goes on from there.
 """
 
 from __future__ import annotations
@@ -490,18 +491,23 @@ def outcome(work: Callable[[], str], seconds: float) -> str:
 def judged(task: str, code: str, argument: str, space: dict[str, Any]) -> str:
     """`survived`, `by luck`, `killed: MISTAKE` or `no effect`."""
     global touched
-    touched = False
     space = {**space, **HELPERS}
     exec(compile(code, "<mutant>", "exec"), space)
     answer = eval(argument, space)
-    said = [judge(TASKS[task], answer, seed) for seed in SEEDS]
-    names = [feedback.mistake or feedback.status for feedback in said]
+    said: list[tuple[str, bool]] = []
+    for seed in SEEDS:
+        touched = False
+        feedback = judge(TASKS[task], answer, seed)
+        said.append((feedback.mistake or feedback.status, touched))
+    names = [name for name, _ in said]
+    if "_changed(" in code:  # a seed at which nothing was changed, such as 1.5 · 0, does not count
+        names = [name for name, effect in said if effect or name != "passed"] or names
     if all(name != "passed" for name in names):
         return f"killed: {names[0]}"
     if "passed" in names and len(set(names)) > 1:
         return f"by luck: {next(n for n in names if n != 'passed')}"
     changes_a_value = any(f"{name}(" in code for name in HELPERS)
-    return "no effect" if changes_a_value and not touched else "survived"
+    return "survived" if any(e for _, e in said) or not changes_a_value else "no effect"
 
 
 def tasks_of(source: Path, wanted: Iterable[str]) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
@@ -550,9 +556,8 @@ def examine(record: dict[str, Any], wanted: list[str], again: bool) -> None:
             name = re.sub(r"\W.*", "", argument)
             for label, code in mutants(cell, name):
                 known = entry["mutants"].get(label, "")
-                if again and not known.startswith(("survived", "by luck")) and known:
-                    continue
-                if known and not again:
+                alive = known.startswith(("survived", "by luck"))
+                if known and not (again and alive and not is_equivalent(task, label)):
                     continue
                 entry["mutants"][label] = outcome(
                     partial(judged, task, code, argument, space), seconds
