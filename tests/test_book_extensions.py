@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -279,3 +280,41 @@ def test_as_many_pages_run_as_there_are_cores_and_memory_for(
     if threads:
         monkeypatch.setenv("OMP_NUM_THREADS", threads)
     assert page_runs.at_once() == pages
+
+
+def test_the_dearest_pages_are_run_and_read_first():
+    names = ["book/glossary", "book/chapters/01", "book/chapters/10", "exercises/ex01"]
+    table = [("book/chapters/01", 20.0), ("book/chapters/10", 300.0)]
+    costs = [SimpleNamespace(notebook=name, probes=probes) for name, probes in table]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page_runs.costs, "table", lambda: SimpleNamespace(notebooks=costs))
+        page_runs.dearest_first(names)
+    assert names == ["book/chapters/10", "book/chapters/01", "book/glossary", "exercises/ex01"]
+
+
+def test_known_pages_have_a_price():
+    priced = {cost.notebook for cost in page_runs.costs.table().notebooks}
+    assert len(priced & set(notebooks.pages(ROOT))) > 10
+
+
+LARGE_ARRAYS = """
+import resource
+import numpy
+faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    numpy.ones(2**23)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - faults)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="these are settings of glibc")
+def test_large_arrays_reuse_the_memory_of_those_before(monkeypatch):
+    def faults() -> int:
+        """Pages of memory that Linux had to fill with zeros."""
+        command = [sys.executable, "-c", LARGE_ARRAYS]
+        return int(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    by_default = faults()
+    monkeypatch.setenv("GLIBC_TUNABLES", page_runs.tunables())
+    assert faults() < by_default / 2

@@ -2,8 +2,9 @@
 
 myst-nb runs a page when Sphinx reads it, one after the other. A page seldom keeps two cores busy:
 it starts a kernel, draws, encodes pictures, computes on images too small for two threads. So all
-pages that will be read are started here, in the order of reading, as many at a time as there are
-cores and memory for, and myst-nb gets the result of a run that may have finished long before.
+pages that will be read are started here, as many at a time as there are cores and memory for, and
+myst-nb gets the result of a run that may have finished long before. The dearest pages are run and
+read first, so that no core is idle while another one is busy with a last long page.
 
 A kernel listens on TCP ports, without encryption, where any user of the machine can listen in, and
 it warns of this once for each page. Here it needs no network: sockets in a folder of our own do.
@@ -32,13 +33,17 @@ from sphinx.application import Sphinx
 from sphinx.util.logging import NAMESPACE
 from traitlets.config import Config
 
-from nst_teach import machine
+from nst_teach import costs, machine
 
 SAID_BY_SPHINX = ("Executing notebook using", "Executed notebook in")
 """Lines about a page of which Sphinx has just written the name. The status page has the times."""
 
 MEMORY_OF_A_PAGE = 3 * 2**30
 """Bytes to have free for a page; the largest takes 2.4 GB (`nst-teach doctor --all`)."""
+
+KEEP_MEMORY = {"hugetlb": 1, "mmap_threshold": 2**30, "trim_threshold": 2**32, "top_pad": 2**28}
+"""For glibc's malloc. By default, a large tensor's memory goes back to Linux when it is freed, and
+Linux fills that of the next one with zeros first. It took a tenth of a transfer's seconds."""
 
 KEPT_VARIABLE = "NST_TEACH_KEPT_RUNS"
 """Names a folder with pages that this very code has run: those that a test run began with."""
@@ -146,14 +151,27 @@ def cores() -> int:
     return max(1, int(machine.processors().usable))
 
 
+def tunables() -> str:
+    """`KEEP_MEMORY` as glibc reads it, when a process begins."""
+    return ":".join(f"glibc.malloc.{name}={value}" for name, value in KEEP_MEMORY.items())
+
+
+def dearest_first(docnames: list[str]) -> None:
+    """Sort pages by what they cost, as measured once; those that cost nothing keep their order."""
+    price = {cost.notebook: cost.probes for cost in costs.table().notebooks}
+    docnames.sort(key=lambda name: -price.get(name, 0))
+
+
 def start(app: Sphinx, env: object, docnames: list[str]) -> None:
-    """Start all pages that Sphinx is about to read."""
+    """Start all pages that Sphinx is about to read, in an order that it will keep to."""
     if app.config.nb_execution_mode != "force":
         return
+    dearest_first(docnames)
     sources = notebooks.pages(Path(app.srcdir))
     texts = [notebooks.book_text(sources[name]) for name in docnames if name in sources]
     workers = at_once()
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // workers)))
+    os.environ.setdefault("GLIBC_TUNABLES", tunables())  # other systems do not read it
     settings = {
         "timeout": app.config.nb_execution_timeout,
         "allow_errors": app.config.nb_execution_allow_errors,
