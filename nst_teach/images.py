@@ -45,7 +45,7 @@ TURNS = {
 MISTAKEN = (
     (rb"\Z", "it is empty (0 bytes). Download or copy it again."),
     (rb"\0+\Z", "it begins with zeros only. Download or copy it again."),
-    (rb"....ftyphe[ivc]", "it is HEIC, the format of some telephones. Export it as JPEG."),
+    (rb"....ftyp(m[is]f1.{4,40})?he[iv]", "it is HEIC, a format of telephones. Export it as JPEG."),
     (rb"\s*<(!doctype html|html|head)", "it is a web page. Download the picture that it shows."),
     (rb"\s*<(\?xml|svg)", "it is SVG or other XML, without pixels. Export it as PNG."),
     (rb"%PDF", "it is a PDF document. Export the page as PNG."),

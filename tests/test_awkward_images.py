@@ -350,6 +350,8 @@ REFUSED: dict[str, tuple[bytes, str, str]] = {
     "a pointer of Git LFS": (b"version https://git-lfs.github.com/spec/v1", "LFS", "lfs pull"),
     "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC", "as JPEG"),
     "HEIC of a series": (b"\0\0\0\x18ftyphevc\0\0\0\0msf1hevc", "HEIC", "as JPEG"),
+    "HEIF that holds HEIC": (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic", "HEIC", "as JPEG"),
+    "HEIF of another kind": (b"\0\0\0\x14ftypmif1\0\0\0\0mif1", "cannot be read", SAVE_AGAIN),
     "an archive": (b"PK\x03\x04" + bytes(40), "cannot be read as a picture", SAVE_AGAIN),
     "only a signature": (b"\x89PNG\r\n\x1a\n", "cannot be read as a picture", SAVE_AGAIN),
     "a bomb": (bomb(20_000, 20_000), "400000000 pixels.*exceeds", "smaller copy"),
