@@ -563,6 +563,9 @@ VISIBLE_EXAMPLES: dict[str, Case] = {
         (_flow_row(*[10.0] * 12), _flow_row(*[-11.6] * 12)),
     "2 × 12 pixels, a flow of 10 to the right everywhere, and a flow back of 8.5 to the left":
         (_flow_row(*[10.0] * 12), _flow_row(*[-8.5] * 12)),
+    "2 × 12 pixels, a flow of 10 to the right everywhere, and a flow back of 11.5 to the left in "
+    "the last two columns, of 0 elsewhere":
+        (_flow_row(*[10.0] * 12), _flow_row(*[0.0] * 10, -11.5, -11.5)),
     "3 rows of 2 pixels, a flow of 1 down everywhere, and a flow back of 1 up":
         (_everywhere(0, 1, torch.zeros(1, 1, 3, 2)), _everywhere(0, -1, torch.zeros(1, 1, 3, 2))),
     "3 rows of 2 pixels, a flow of 1 up everywhere, and a flow back of 1 down":
@@ -595,10 +598,9 @@ def _pairs_of_flows(answer: Answer) -> dict[str, Case]:
         "an object in front of a scene at rest": _occlusion(answer, (3 * sign, -2), (0, 0)),
         "two cameras that move": (cameras, -cameras),
         "a batch of two objects in front of moving scenes": both,
-        "slow flows that miss by 0.4 to 0.8 pixels": _missing(answer, sign, (0.4, 0.65, 0.8)),
-        "fast flows that miss by 0.8 to 2.3 pixels": _missing(
-            answer, 12 * sign, (0.78, 1.2, 1.5, 2.3)
-        ),
+        "slow flows that miss by 0.4 to 0.8 pixels": _missing(answer, 1, (0.4, 0.65, 0.66, 0.8)),
+        "flows of 4 pixels that miss by 0.8 or 1.1": _missing(answer, 4, (0.8, 1.1)),
+        "fast flows that miss by 0.8 to 2.3 pixels": _missing(answer, 12, (0.78, 1.2, 1.5, 2.3)),
     }
 
 
@@ -625,13 +627,18 @@ def _occlusion(
 
 
 def _missing(answer: Answer, pixels: int, misses: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """A shift by whole pixels, and a flow back that misses by one of these distances."""
-    flow = _everywhere(pixels, 0, torch.zeros(1, 1, 7, 26))
-    size = 1, 1, *flow.shape[-2:]
+    """Shifts to both sides, and flows back that miss by these distances in turn.
+
+    Where no pixel arrives, the flow back is 0: it should not matter.
+    """
+    shift = _everywhere(pixels, 0, torch.zeros(1, 1, 7, 26))
+    flow = torch.cat([shift, -shift])
+    size = len(flow), 1, *flow.shape[-2:]
     angle = 2 * math.pi * torch.rand(size, generator=answer.inputs.generator)
-    chosen = torch.randint(len(misses), size, generator=answer.inputs.generator)
-    distance = flow.new_tensor(misses)[chosen]
-    return flow, distance * torch.cat([angle.cos(), angle.sin()], 1) - flow
+    distance = flow.new_tensor(misses)[torch.arange(angle.numel()) % len(misses)].view(size)
+    origin = torch.arange(flow.shape[-1]) - flow[:, :1]
+    reached = (origin >= 0) & (origin <= flow.shape[-1] - 1)
+    return flow, (distance * torch.cat([angle.cos(), angle.sin()], 1) - flow) * reached
 
 
 # 3 The temporal loss
@@ -961,6 +968,7 @@ def _paint(
     compared: Callable[[Tensor], Tensor] = lambda m: m,
     goal: Callable[[int], int] = lambda t: t,
     share: Callable[[float], float] = lambda w: w,
+    held: Callable[[Tensor], Tensor] = lambda x: x,
     own: float = 1.0,
 ) -> list[Tensor]:  # fmt: skip
     """The right way; options replace its parts by wrong ones."""
@@ -971,8 +979,8 @@ def _paint(
 
         def loss(image: Tensor, t: int = t, expected: Tensor = expected, mask: Tensor = mask
                  ) -> Tensor:  # fmt: skip
-            held = _temporal_loss(image, expected, compared(mask))
-            return own * goals[goal(t)](image) + share(weight) * held
+            temporal = _temporal_loss(held(image), expected, compared(mask))
+            return own * goals[goal(t)](image) + share(weight) * temporal
 
         clip.append(settle(loss, begin(expected, frames[t], mask)))
     return clip
@@ -989,8 +997,10 @@ def _studio(
         number = sum(name.startswith("the start") for name in seen) + 1
         image = start.detach().clone().requires_grad_()
         seen[f"the start of painting {number}"] = start.detach().clone()
-        frame = frames[min(number, len(frames)) - 1]
-        seen[f"the loss of painting {number} at its photo"] = loss(frame).detach()
+        frame = frames[min(number, len(frames)) - 1].clone().requires_grad_()
+        there = loss(frame)
+        seen[f"the loss of painting {number} at its photo"] = there.detach()
+        (seen[f"the gradient of this loss at photo {number}"],) = torch.autograd.grad(there, frame)
         value = loss(image)
         (slope,) = torch.autograd.grad(value, image)
         return (image - 0.2 * slope).detach()
@@ -1053,6 +1063,12 @@ PAINT = (
     _painted(
         "goal-missing", "Your frames are steady. What makes them paintings? The goal of the frame "
                         "belongs to the loss.", _with(own=0.0),
+    ),
+    _painted(
+        "frame-taken-for-constant",
+        "Your loss is right, but its gradient is that of the goal alone. Which of the two images "
+        "does your temporal loss take for a constant, and which should move?",
+        _with(held=Tensor.detach),
     ),
     _painted(
         "weight-ignored", "The temporal loss enters with a weight of 1, whatever `weight` is.",
@@ -1158,7 +1174,7 @@ def _must_be_a_clip(answer: Answer, made: Any, frames: Sequence[Tensor], calls: 
 
 # 6 What the mask cannot see
 
-LOWEST, HIGHEST = 0.703, 0.7225
+LOWEST, HIGHEST = 0.705, 0.7225
 """Accepted: the limit to two digits, whether it is rounded, or found by trial in steps of 0.01."""
 
 LIMIT = (ABSOLUTE / (1 - RELATIVE)) ** 0.5

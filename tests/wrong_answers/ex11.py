@@ -405,6 +405,24 @@ def ones(flow, flow_back):
     return torch.ones_like(flow[:, :1])
 
 
+@wrong("visible", expects="wrong-value")
+def length_of_the_flow_back_here(flow, flow_back):
+    fetched = by_grid_sample(flow_back, flow)
+    missed, there, back = (
+        (x**2).sum(1, keepdim=True) for x in (flow + fetched, flow_back, fetched)
+    )
+    return ((missed <= 0.01 * (there + back) + 0.5) & inside(flow)).to(flow)
+
+
+@wrong("visible", expects="wrong-value")
+def whole_lengths(flow, flow_back):
+    fetched = by_grid_sample(flow_back, flow)
+    missed, there, back = (
+        (x**2).sum(1, keepdim=True).round() for x in (flow + fetched, flow, fetched)
+    )
+    return ((missed <= 0.01 * (there + back) + 0.5) & inside(flow)).to(flow)
+
+
 @wrong("visible", expects="reversed")
 def hidden_ones(flow, flow_back):
     return 1 - two_tests(flow, flow_back)
@@ -1034,6 +1052,14 @@ def only_steady(frames, flows, masks, goals, weight, settle):
     )  # fmt: skip
 
 
+@wrong("paint_in_turn", expects="frame-taken-for-constant")
+def arguments_exchanged(frames, flows, masks, goals, weight, settle):
+    return in_turn(
+        frames, flows, masks, goals, weight, settle,
+        loss=lambda x, t, e, m: goals[t](x) + weight * (m * (e - x.detach()) ** 2).mean(),
+    )  # fmt: skip
+
+
 @wrong("paint_in_turn", expects="weight-ignored")
 def no_weight(frames, flows, masks, goals, weight, settle):
     return in_turn(frames, flows, masks, goals, 1, settle)
@@ -1165,6 +1191,7 @@ right("ex11.slowest")(torch.tensor(0.7107))
 wrong("ex11.slowest", expects="root-forgotten")(0.5)
 wrong("ex11.slowest", expects="too-low")(0.25)
 wrong("ex11.slowest", expects="too-low")(0.7)
+wrong("ex11.slowest", expects="too-low")((0.5 / 1.01) ** 0.5)
 wrong("ex11.slowest", expects="too-high")(1)
 wrong("ex11.slowest", expects="too-high")(2**0.5)
 wrong("ex11.slowest", expects="not-a-speed")(-0.71)
