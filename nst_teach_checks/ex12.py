@@ -6,11 +6,12 @@ the same budget, and that a sentence agrees with its table.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from typing import Any
 
@@ -230,6 +231,10 @@ def _settings_of(made: Plan, value: Any) -> Plan:
 SIZE, BUDGET = 24, 7
 """A tiny run: long enough for a line search to spend more evaluations than steps."""
 
+FEW_STEPS = 3
+"""The default number of steps of `transfer` in this check: a budget may be larger than any default,
+and this one is."""
+
 
 ROUNDING = 1e-3
 """How far two runs of one plan may be apart, per pixel: their last digits depend on where in memory
@@ -255,6 +260,17 @@ def _right_run(made: Plan, value: Any) -> Result:
     )  # fmt: skip
 
 
+TOO_MANY = (
+    "Steps are not evaluations. transfer calls your callback after each evaluation, with a record "
+    "that counts them. What must the callback return to end the run?"
+)
+TOO_FEW = (
+    "Two things can end a run: your callback, and the number of steps that transfer may take. "
+    "Which of them ended yours too early? A budget may be larger than the default number of steps, "
+    f"and in this check it is: the default is {FEW_STEPS}."
+)
+
+
 @task("One run", points=2, reread=("06_lbfgs_versus_adam", "The race"))
 def run(answer: Answer) -> None:
     """`run(plan, value)`: the `Result` for one value, after the planned number of evaluations."""
@@ -265,26 +281,37 @@ def run(answer: Answer) -> None:
     ]
     for made, values in plans:
         for value in values:
-            _examine_run(answer, made, value)
+            _must_follow(answer, made, value, _spent_as_planned(answer, made, value))
 
 
-def _examine_run(answer: Answer, made: Plan, value: Any) -> None:
-    result = answer(made, value)
+@contextlib.contextmanager
+def _few_steps_by_default() -> Generator[None]:
+    defaults = transfer.__kwdefaults__ or {}
+    transfer.__kwdefaults__ = {**defaults, "steps": FEW_STEPS}
+    try:
+        yield
+    finally:
+        transfer.__kwdefaults__ = defaults
+
+
+def _spent_as_planned(answer: Answer, made: Plan, value: Any) -> Result:
+    """The result of one run, which must have used the whole budget and no more."""
+    with _few_steps_by_default():
+        result = answer(made, value)
     if not isinstance(result, Result):
         answer.reject(
             "not-a-result", f"your function returned a value of type {type(result).__name__}",
             "Return the whole result of transfer: the table needs the history as well.",
         )  # fmt: skip
-    spent = len(result.history)
-    if spent != made["evaluations"]:
+    spent, budget = len(result.history), made["evaluations"]
+    if spent != budget:
         answer.reject(
             "another-budget",
             f"{_settings_of(made, value)['optimizer']} used {spent} evaluations; the plan has "
-            f"{made['evaluations']}",
-            "Steps are not evaluations. transfer calls your callback after each evaluation, with "
-            "a record that counts them. What must the callback return to end the run?",
+            f"{budget}",
+            TOO_MANY if spent > budget else TOO_FEW,
         )  # fmt: skip
-    _must_follow(answer, made, value, result)
+    return result
 
 
 def _must_follow(answer: Answer, made: Plan, value: Any, result: Result) -> None:

@@ -246,6 +246,12 @@ def default_steps(plan, value):
     return transfer(**_settings(plan, value))
 
 
+@wrong("run", expects="another-budget")
+def default_steps_at_most(plan, value):
+    budget = plan["evaluations"]
+    return transfer(**_settings(plan, value), callback=lambda r, _: r.evaluations < budget)
+
+
 @wrong("run", expects="not-a-result")
 def the_picture_only(plan, value):
     return counts_for_itself(plan, value).image
