@@ -429,7 +429,7 @@ def _known(
     """The first mistake that explains every output."""
     for mistake in mistakes:
         with contextlib.suppress(Exception):  # then it does not explain them
-            outputs = [mistake.returns(*_values.copied(case)) for case in cases]
+            outputs = (mistake.returns(*_values.copied(case)) for case in cases)
             if all(alike(one, other) for one, other in zip(given, outputs, strict=True)):
                 return mistake
     return None
