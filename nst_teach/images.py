@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 import os
 import re
 from collections.abc import Generator
@@ -252,15 +253,14 @@ def _from_picture(picture: Image.Image, size: Size | None, name: str) -> Tensor:
     return pixels.permute(2, 0, 1)[None].contiguous()
 
 
-def _must_fit(
-    height: int, width: int, name: str = "a picture", remedy: str = "Choose a smaller size."
-) -> None:
+def _must_fit(height: int, width: int, name: str = "a picture", remedy: str = "") -> None:
     """Refuse a size for which the operating system would kill this process without an error."""
     needed = height * width * PIXEL_BYTES
     if height * width >= LARGE and needed > (free := machine.memory().free):
+        side = math.floor(max(height, width) * math.sqrt(free / needed))
         raise ImageError(
             f"{name} of {width}×{height} pixels needs about {needed / 1e9:.3g} GB of memory; "
-            f"only {free / 1e9:.3g} GB are free. {remedy}"
+            f"only {free / 1e9:.3g} GB are free. {remedy or f'It can be loaded with size={side}.'}"
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 
@@ -22,7 +23,7 @@ from nst_teach import (
     save_image,
     to_pil,
 )
-from nst_teach.images import CONVENTIONS
+from nst_teach.images import CONVENTIONS, PIXEL_BYTES
 
 HALF_A_LEVEL = 0.5 / 255 + 1e-6  # the most that storing a value in 8 bits changes it
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -406,6 +407,16 @@ def test_resize_keeps_the_mean_of_a_checkerboard():
 def test_a_size_beyond_the_memory_is_refused_before_it_is_tried(pixels, form):
     with pytest.raises(ImageError, match=r"1000000×666667 pixels needs about 2.67e\+04 GB .* free"):
         load_image(form(pixels), size=10**6)
+
+
+def test_the_size_that_a_refusal_names_can_be_loaded(pixels, monkeypatch):
+    monkeypatch.setattr(machine, "memory", lambda: machine.Memory(8 * 10**9, 5 * 10**7))
+    with pytest.raises(ImageError, match=r"It can be loaded with size=\d+\.") as refused:
+        load_image(pixels, size=6000)
+    named = int(re.findall(r"size=(\d+)", str(refused.value))[0])
+    height, width = load_image(pixels, size=named).shape[-2:]
+    assert max(height, width) == named
+    assert 0.99 * 5e7 < height * width * PIXEL_BYTES <= 1.01 * 5e7  # as large as it can be
 
 
 def test_a_file_beyond_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
