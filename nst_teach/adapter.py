@@ -9,11 +9,12 @@ from __future__ import annotations
 import copy
 import operator
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from nst_teach import arguments
 from nst_teach.networks import MEMORY_FORMAT, FeatureNetwork, NetworkError
 
 OUT_OF_PLACE: dict[object, Callable[[Any, Any], Any]] = {
@@ -58,6 +59,11 @@ def adapt_network(
     Any network trained to recognise things can be used, but few work as well as a VGG: see
     chapter 2.
     """
+    if not isinstance(cast(object, module), nn.Module):
+        raise NetworkError(
+            f"adapt_network got {arguments.shown(module)}; expected a module, such as "
+            "torchvision.models.resnet18()."
+        )
     return _Adapted(
         module,
         name or type(module).__name__,

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from PIL import Image, ImageSequence
 from torch import Tensor
 
+from nst_teach import arguments
 from nst_teach.images import Size, load_image, save_image, to_pil
 from nst_teach.outputs import promised
 from nst_teach.source import pip_install
@@ -63,8 +64,9 @@ class Clip:
     fps: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps < math.inf:
-            raise ClipError(f"fps={self.fps} was given; expected a number above 0, such as 24.")
+        if not 0 < arguments.number(self.fps) < math.inf:
+            given = arguments.shown(self.fps)
+            raise ClipError(f"fps={given} was given; expected a number above 0, such as 24.")
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ def load_clip(
         ImageError: an unusable `size`.
     """
     for name, number in (("frames", frames), ("every", every)):
-        if number is not None and (isinstance(number, bool) or number < 1):
-            raise ClipError(f"{name}={number} was given; expected a whole number, 1 or more.")
+        if number is not None:
+            _count(name, number)
     path = Path(path)
     if fps is not None:
         Clip((), fps)  # checks the rate
@@ -133,6 +135,13 @@ def load_clip(
         )
     next(iter(read))  # an unusable size, or a frame that cannot be converted
     return Clip(read, rate / every)
+
+
+def _count(name: str, number: Any) -> None:
+    try:
+        arguments.whole(name, number, least=1)
+    except ValueError as error:
+        raise ClipError(str(error)) from None
 
 
 def save_clip(clip: Clip, path: str | os.PathLike[str]) -> Path:
@@ -153,6 +162,7 @@ def save_clip(clip: Clip, path: str | os.PathLike[str]) -> Path:
             files in it already; PyAV is needed and not installed.
         ImageError: a frame is no image, or the file cannot be written.
     """
+    check_clip("save_clip", clip)
     path = Path(path)
     frames = _of_one_size(clip.frames)
     first = next(frames, None)
@@ -166,6 +176,15 @@ def save_clip(clip: Clip, path: str | os.PathLike[str]) -> Path:
         write = _write_film if path.suffix.lower() in FILMS else _write_gif
         write(frames, hidden, clip.fps)
     return path
+
+
+def check_clip(function: str, clip: object) -> None:
+    """Raise a `ClipError` unless this is a `Clip`, which no path and no list of frames is."""
+    if not isinstance(clip, Clip):
+        raise ClipError(
+            f"{function} got {arguments.shown(clip)}; expected a clip, from load_clip(path) or "
+            "Clip(frames, fps)."
+        )
 
 
 def check_ending(path: Path) -> None:

@@ -28,7 +28,7 @@ from torch import Tensor
 from nst_teach import __version__, arguments
 from nst_teach.calibration import BOWL_STEPS, Work
 from nst_teach.checkpoints import differences
-from nst_teach.clips import Clip, ClipError
+from nst_teach.clips import Clip, ClipError, check_clip
 from nst_teach.estimates import check_memory
 from nst_teach.facade import Weights, describe
 from nst_teach.images import ImageSource, Size, load_image, to_pil
@@ -129,6 +129,7 @@ def paint_clip(
     Ruder, Dosovitskiy and Brox (2016); chapter 11.
     """
     _check(passes=passes, steps=steps, first_steps=first_steps, motion=motion, temporal=temporal)
+    check_clip("paint_clip", clip)
     if passes > 1 and isinstance(clip.frames, Iterator):
         raise ClipError(
             f"passes={passes} was given, and frames that can be read only once; expected a list of "

@@ -225,7 +225,11 @@ def resize(image: Tensor, size: Size) -> Tensor:
     """Resize `(B, 3, H, W)` to `(H, W)`, or to a longer side in pixels, with anti-aliasing.
 
     The result is clipped to [0, 1], because bicubic interpolation overshoots at edges.
+
+    Raises:
+        ImageError: no such tensor, or an unusable size.
     """
+    check_image(image, "resize")
     height, width = image.shape[-2:]
     new_width, new_height = _target_size((width, height), size)
     if (new_height, new_width) == (height, width):

@@ -75,7 +75,7 @@ def guided_gram_matrix(features: Tensor, mask: Tensor) -> Tensor:
     Gatys et al. (2017), section 4, whose guidance channels are √(m / Σ m); chapter 10.
     """
     f = _flat("guided_gram_matrix", features)
-    _must_be_tensors("guided_gram_matrix", mask)
+    must_be_tensors("guided_gram_matrix", mask)
     if mask.ndim != 4 or mask.shape[:2] != (1, 1):
         raise ShapeError(f"a mask of shape {tuple(mask.shape)} was given; expected (1, 1, H, W).")
     share = interpolate(mask.to(f), features.shape[-2:], mode="area").flatten(2)  # (1, 1, M)
@@ -120,7 +120,7 @@ def total_variation(image: Tensor) -> Tensor:
 
     Mahendran and Vedaldi (2015), section 3, with β = 2; used in chapter 5.
     """
-    _must_be_tensors("total_variation", image)
+    must_be_tensors("total_variation", image)
     if image.ndim != 4 or min(image.shape[-2:]) < 2:
         raise ShapeError(
             f"total_variation got a tensor of shape {tuple(image.shape)}; expected (B, C, H, W) "
@@ -162,7 +162,7 @@ def _own_product(f: Tensor) -> Tensor:
 
 
 def _flat(function: str, features: Tensor) -> Tensor:
-    _must_be_tensors(function, features)
+    must_be_tensors(function, features)
     if features.ndim != 4 or features.numel() == 0:
         raise ShapeError(
             f"{function} got features of shape {tuple(features.shape)}; expected (B, N, h, w)."
@@ -170,14 +170,15 @@ def _flat(function: str, features: Tensor) -> Tensor:
     return features.flatten(2)  # (B, N, M)
 
 
-def _must_be_tensors(function: str, *values: object) -> None:
+def must_be_tensors(function: str, *values: object) -> None:
+    """Raise a `ShapeError` unless all values are tensors."""
     for value in values:
         if not isinstance(value, Tensor):
             raise ShapeError(f"{function} got {arguments.shown(value)}; expected a tensor.")
 
 
 def _same_shape(function: str, given: Tensor, target: Tensor) -> None:
-    _must_be_tensors(function, given, target)
+    must_be_tensors(function, given, target)
     if given.shape != target.shape:
         raise ShapeError(
             f"{function} got {tuple(given.shape)} and a target of {tuple(target.shape)}; "

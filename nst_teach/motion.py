@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nst_teach import arguments
 from nst_teach.images import LUMA
-from nst_teach.losses import ShapeError
+from nst_teach.losses import ShapeError, must_be_tensors
 from nst_teach.networks import copy_weights, fetched
 from nst_teach.video import motion_boundary, visible
 
@@ -88,8 +89,8 @@ def estimate_flow(image: Tensor, other: Tensor, *, method: str = "tvl1") -> Tens
     TV-L1: Zach, Pock and Bischof (2007), as implemented in scikit-image, with its parameters and a
     median filter that removes outliers. RAFT: Teed and Deng (2020), the small network.
     """
-    if method not in METHODS:
-        raise ValueError(f"method={method!r} was given; expected one of {', '.join(METHODS)}.")
+    arguments.one_of("method", method, METHODS)
+    must_be_tensors("estimate_flow", image, other)
     if image.shape != other.shape or image.ndim != 4 or image.shape[:2] != (1, 3):
         raise ShapeError(
             f"estimate_flow got {tuple(image.shape)} and {tuple(other.shape)}; expected two images "

@@ -534,8 +534,12 @@ def save_weights(network: nn.Module, path: str | os.PathLike[str]) -> Path:
             `.safetensors` file also records the convention of a `FeatureNetwork`.
 
     Raises:
-        NetworkError: another extension, or a file that cannot be written.
+        NetworkError: no network, another extension, or a file that cannot be written.
     """
+    if not isinstance(cast(object, network), nn.Module):
+        raise NetworkError(
+            f"save_weights got {arguments.shown(network)}; expected a network, and then a path."
+        )
     path = _target(path)
     state = {key: value.detach().cpu() for key, value in network.state_dict().items()}
     notes: dict[str, str] | None = None

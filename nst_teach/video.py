@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nst_teach.losses import ShapeError
+from nst_teach.losses import ShapeError, must_be_tensors
 from nst_teach.objective import Losses
 
 # Ruder et al. (2016), section 4.2: the tolerated difference of two flows, relative and in pixels².
@@ -212,6 +212,7 @@ def _inside(flow: Tensor) -> Tensor:
 
 
 def _check(function: str, image: Tensor, flow: Tensor) -> None:
+    must_be_tensors(function, image, flow)
     if flow.ndim != 4 or flow.shape[1] != 2 or image.shape[-2:] != flow.shape[-2:]:
         raise ShapeError(
             f"{function} got {tuple(image.shape)} and a flow of {tuple(flow.shape)}; expected "

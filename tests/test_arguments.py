@@ -28,14 +28,17 @@ from nst_teach import (
     StyleObjective,
     TransferError,
     arguments,
+    clips,
     estimate,
     feedforward,
     load_image,
     load_network,
     make_start,
+    motion,
     optimize,
     studio,
     transfer,
+    video,
 )
 from nst_teach.clips import Clip
 from nst_teach.film import paint_clip
@@ -247,6 +250,10 @@ def test_what_is_no_image_is_refused_wherever_a_tensor_is_expected(wrong, conten
         lambda: nst_teach.content_loss(content, wrong),
         lambda: nst_teach.gram_matrix(wrong),
         lambda: nst_teach.total_variation(wrong),
+        lambda: nst_teach.resize(wrong, 8),
+        lambda: motion.estimate_flow(content, wrong),
+        lambda: video.warp(wrong, content[:, :2]),
+        lambda: video.warp(content, wrong),
         lambda: feedforward.load_fast("stained_glass")(wrong),
     )
     for call in calls:
@@ -300,6 +307,13 @@ def test_an_objective_that_returns_no_losses_is_refused(content):
         (lambda: estimate("chelsea", "dots", optimizer="sgd"), "unknown optimizer 'sgd'"),
         (lambda: estimate("chelsea", "dots", steps=0.5), "steps=0.5 was given"),
         (lambda: estimate("chelsea", "dots", network=3), "expected a FeatureNetwork"),
+        (lambda: nst_teach.save_weights("n.pth", torch.nn.ReLU()), "expected a network"),
+        (lambda: nst_teach.adapt_network("resnet", content_layers=[], style_layers=[]), "'resnet'"),
+        (lambda: motion.estimate_flow(None, None, method="tvl2"), "Did you mean 'tvl1'?"),
+        (lambda: list(paint_clip("a.mp4", "dots")), "got 'a.mp4'; expected a clip, from load_clip"),
+        (lambda: clips.save_clip([], "a.gif"), "save_clip got []; expected a clip"),
+        (lambda: clips.load_clip(".", fps="12"), "fps='12' was given; expected a number above 0"),
+        (lambda: clips.load_clip(".", frames=2.5), "frames=2.5 was given; expected a whole number"),
         (lambda: studio(size=32, alpha="1"), "alpha='1' was given"),
         (lambda: studio(size=32, seed=-1), "seed=-1 was given"),
         (lambda: studio(size=32, steps=0), "steps=0 was given; expected a whole number, 1 or more"),
