@@ -54,7 +54,7 @@ def adapt_network(
         of the image.
 
     Raises:
-        NetworkError: the module cannot be traced, or has no layer of that name.
+        NetworkError: no module was given, or it cannot be traced, or has no layer of that name.
 
     Any network trained to recognise things can be used, but few work as well as a VGG: see
     chapter 2.

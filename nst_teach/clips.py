@@ -158,8 +158,8 @@ def save_clip(clip: Clip, path: str | os.PathLike[str]) -> Path:
     number of rows and columns, so the last row or column of an odd one is repeated.
 
     Raises:
-        ClipError: no frames, frames of different sizes, an unknown extension, or a folder that has
-            files in it already; PyAV is needed and not installed.
+        ClipError: no clip, no frames, frames of different sizes, an unknown extension, or a folder
+            that has files in it already; PyAV is needed and not installed.
         ImageError: a frame is no image, or the file cannot be written.
     """
     check_clip("save_clip", clip)

@@ -39,7 +39,7 @@ SAID_BY_SPHINX = ("Executing notebook using", "Executed notebook in")
 """Lines about a page of which Sphinx has just written the name. The status page has the times."""
 
 MEMORY_OF_A_PAGE = 3 * 2**30
-"""Bytes to have free for a page; the largest takes 2.4 GB (`nst-teach doctor --all`)."""
+"""Bytes to have free for a page; the largest was seen to take 2.6 GB in a build."""
 
 KEEP_MEMORY = {"hugetlb": 1, "mmap_threshold": 2**30, "trim_threshold": 2**32, "top_pad": 2**28}
 """For glibc's malloc. By default, a large tensor's memory goes back to Linux when it is freed, and
